@@ -1,0 +1,31 @@
+# `make demo` shows the main job, `make test` passes the tests; each brings .venv up to date first.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check bench clean
+
+demo: .venv
+	@$(BIN)/racedeck demo
+
+test: .venv
+	$(BIN)/pytest
+
+check: .venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+bench: .venv
+	$(BIN)/python -m tests.bench
+
+# Bytecode is compiled here, so that the first start at a race is not the slow one.
+.venv: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	$(BIN)/python -m compileall -q console screens themes $(BIN)/../lib
+	@touch .venv
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build *.egg-info

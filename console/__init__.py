@@ -1,0 +1,1 @@
+"""RaceDeck's engine: everything that runs without a screen."""

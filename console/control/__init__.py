@@ -1,0 +1,1 @@
+"""The Unix socket between engine and console: messages, server, client."""

@@ -1,0 +1,113 @@
+"""What every driver is: it makes a device's bytes mean something, and offers its commands.
+
+A driver belongs to one device and knows no transport. The manager feeds it bytes and journals what it hands back
+before anything else happens; what it wants to say goes through its `Outlet`, which journals and writes.
+"""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from console.model import CommandInfo, Heard, Scalar
+
+
+class Outlet(Protocol):
+    """Where a driver's bytes go: journaled as frames sent (secrets masked), then written to the link."""
+
+    def send(self, raw: bytes, *, by: str = "", label: str = "", mask: bytes = b"") -> None:
+        """Write `raw`. `by` names who asked; every occurrence of `mask` is journaled as `*`.
+
+        Raises ConnectionError where the link is not open.
+        """
+
+
+class DeviceSettings(Struct, frozen=True, kw_only=True):
+    """What every device's settings have; a driver's own settings derive from it. See `console.config` for the rules."""
+
+    name: str
+    type: str
+    port: str = ""
+    """A serial port's path; or `address`."""
+    address: str = ""
+    """`host:port` of a device, or of a serial bridge in front of it."""
+    baud: int = 9600
+    data_bits: int = 8
+    parity: str = "none"
+    """`none`, `even` or `odd`."""
+    stop_bits: int = 1
+    points: dict[str, str] = {}
+    """Channel -> timing point."""
+    point: str = ""
+    """Timing point of every channel that `points` does not name."""
+    silent_after: float | None = None
+    """Seconds without a byte after which the device is `silent`; 0: never; None: the driver knows."""
+
+
+class Reply(Struct, frozen=True, kw_only=True):
+    """What came of a command."""
+
+    ok: bool | None
+    """None: sent, no answer defined."""
+    text: str
+    data: dict[str, Scalar] = {}
+
+
+class CommandError(Exception):
+    """A command that was not sent, or not answered; says why and what to do."""
+
+
+S = TypeVar("S", bound=DeviceSettings)
+
+
+class Driver(ABC, Generic[S]):
+    """One device. The manager calls it from the event loop only; nothing here blocks.
+
+    Life of a link: `opened()`, then `receive()` for every chunk while `attend()` runs as a task, then `lost()`.
+    """
+
+    settings_type: ClassVar[type[DeviceSettings]]
+    commands: ClassVar[tuple[CommandInfo, ...]] = ()
+    shown: ClassVar[str]
+    """The device's name for people: `TIME MACHINE`."""
+
+    def __init__(self, settings: S, outlet: Outlet, changed: Callable[[], None] = lambda: None) -> None:
+        self.settings = settings
+        self.outlet = outlet
+        self.changed = changed
+        """To be called when `facts` change without a frame having come."""
+        self.facts: dict[str, str] = {}
+        """What the device last said of itself, in the order in which the device's tab shows it."""
+
+    def opened(self) -> None:
+        """The link has opened: forget half lines; send what must come first."""
+
+    @abstractmethod
+    def receive(self, data: bytes, wall: int) -> list[Heard]:
+        """Cut and decode a chunk that arrived at `wall` (ns since the epoch)."""
+
+    @abstractmethod
+    def lost(self) -> list[Heard]:
+        """The link is gone: hand out the half line that was still open, and forget it."""
+
+    async def attend(self) -> None:
+        """Whatever must be said from time to time while the link is open; cancelled when it is lost."""
+        await asyncio.Event().wait()
+
+    def silence(self) -> float | None:
+        """Seconds without a byte after which the device is `silent`; None: silence is normal."""
+        return self.settings.silent_after or None
+
+    async def command(self, words: str, by: str) -> Reply:
+        """Send the command `words` for `by`, and wait for the device's answer.
+
+        Raises CommandError where it is unknown, malformed, or not answered in time; ConnectionError without a link.
+        """
+        raise CommandError(f"{self.settings.type}: no command {words!r}; this device takes none")
+
+    @classmethod
+    @abstractmethod
+    def explain(cls, raw: bytes) -> dict[str, str]:
+        """What a frame of this device means, field by field, for the detail view. Never raises."""

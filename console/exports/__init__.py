@@ -1,0 +1,1 @@
+"""Cursors over the journal that hand passings to scoring software."""

@@ -1,0 +1,1 @@
+"""The spine: every byte on disk, in order, before anyone sees it."""

@@ -1,0 +1,1 @@
+"""Stylesheets and palettes: dark, light, sun (high contrast) and mono."""
