@@ -94,7 +94,7 @@ class Level(StrEnum):
     ALARM = "alarm"
 
 
-# --- what a driver understood of one frame -------------------------------------------------------------------
+# --- what a driver understood of one frame ---
 
 
 class Reading(Struct, frozen=True, kw_only=True):
@@ -180,7 +180,34 @@ class Heard(Struct, frozen=True, kw_only=True):
     """Something to tell the operator although the frame is good; becomes an incident."""
 
 
-# --- what the journal holds ----------------------------------------------------------------------------------
+# --- on the way to the journal ---
+
+
+class Trouble(Struct, frozen=True):
+    """An incident about to be journaled."""
+
+    level: Level
+    source: str
+    text: str
+
+
+class Draft(Struct, frozen=True, kw_only=True):
+    """A frame about to be journaled, with the facts a driver found in it and the incidents it caused."""
+
+    device: str
+    direction: Direction
+    wall: int
+    mono: int
+    raw: bytes
+    label: str = ""
+    flaw: str = ""
+    masked: bool = False
+    by: str = ""
+    facts: tuple[Fact, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+
+
+# --- what the journal holds ---
 
 
 class Frame(Struct, frozen=True, kw_only=True):
@@ -227,6 +254,43 @@ class Passing(Struct, frozen=True, kw_only=True):
     """The passing (`seq`) that this one repeats, corrects, cancels or joins."""
     change: str = ""
     extra: dict[str, Scalar] = field(default_factory=dict)
+
+
+class Judged(Struct, frozen=True, kw_only=True):
+    """A passing with the keys by which later ones are compared with it. Keys are whole: device, generation and all."""
+
+    passing: Passing
+    identity: str
+    value: str
+    series: str = ""
+    position: int | None = None
+    join: str = ""
+
+
+class TimingState(Struct, frozen=True, kw_only=True):
+    """What timing must remember of one device from frame to frame; journaled with the frame that changed it."""
+
+    generation: int = 1
+    """Counts the runs of the device's numbering, from 1."""
+    round: int = 0
+    """`EventState.round` at its last frame."""
+    event: str | None = None
+    event_before: str | None = None
+    """The event in force when the retransmit under way began."""
+    retransmit: bool = False
+    gun_ns: int | None = None
+    """What the clock showed at its last live START line, and ..."""
+    gun_wall: int | None = None
+    """... when that arrived."""
+    holes: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """Series -> ranges (first, last) of missing places."""
+
+
+class EventState(Struct, frozen=True, kw_only=True):
+    """Phase of the event, and how often it has left TEST."""
+
+    phase: Phase = Phase.RACE
+    round: int = 0
 
 
 class Incident(Struct, frozen=True, kw_only=True):
@@ -291,7 +355,7 @@ class Resolved(Struct, frozen=True, kw_only=True):
     name: str | None = None
 
 
-# --- states, as the screens and `status --json` show them ----------------------------------------------------
+# --- states, as the screens and `status --json` show them ---
 
 
 class LinkState(StrEnum):

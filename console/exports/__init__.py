@@ -1,1 +1,20 @@
-"""Cursors over the journal that hand passings to scoring software."""
+"""Cursors over the journal that hand passings to scoring software. A new type is a codec, a file here, and a line."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from console.exports.export import Export
+
+EXPORTS = {
+    "thcom-server": "console.exports.thcom_server:ThcomServer",
+    "tsv1": "console.exports.tsv1:TsV1",
+}
+"""Settings `type` -> where its class is. Imported when asked for, so that a start pays only for what it uses."""
+
+
+def export_class(kind: str) -> "type[Export[Any]]":
+    """The class of an export type; raises KeyError where there is none."""
+    module, _, name = EXPORTS[kind].partition(":")
+    found: type[Export[Any]] = getattr(import_module(module), name)
+    return found

@@ -1,0 +1,94 @@
+"""What every export is, and the settings all exports share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar
+
+from msgspec import Struct
+
+from console.model import Cursor, ExportState, Level, Passing, Resolved
+
+
+class ExportSettings(Struct, frozen=True, kw_only=True):
+    """What every export's settings have; a type's own settings derive from it."""
+
+    name: str
+    type: str
+    listen: str = ""
+    """`host:port` to listen on."""
+    networks: tuple[str, ...] = ()
+    """Only clients from these networks (`192.168.1.0/24`) are let in; empty: any that reaches the address."""
+    devices: tuple[str, ...] = ()
+    """Only passings of these devices; empty: of all."""
+    kinds: tuple[str, ...] = ()
+    """Only passings of these kinds; empty: those the format is made for."""
+    newcomers: Literal["live", "all"] = "live"
+    """What a client gets whose address is not known yet: what happens from now on, or everything."""
+    stale_after: float = 10.0
+    """Seconds after which an impulse that was not sent is held for the operator."""
+
+
+class Feed(Protocol):
+    """Committed passings, in order; from memory while they are new, else from disk."""
+
+    @property
+    def newest(self) -> int:
+        """The highest committed passing; 0: none."""
+
+    async def after(self, seq: int, limit: int = 500) -> list[Passing]:
+        """At most `limit` passings beyond `seq`, in order; empty where there are none yet."""
+
+    async def beyond(self, seq: int) -> None:
+        """Wait until there is a passing beyond `seq`."""
+
+
+class Desk(Protocol):
+    """What the engine does for an export."""
+
+    feed: Feed
+
+    def resolve(self, passing: Passing) -> Resolved:
+        """Bind timing point, UTC and bib as they are known now."""
+
+    def save(self, cursor: Cursor) -> None:
+        """Journal a cursor; never waits for the disk."""
+
+    def cursors(self, export: str) -> list[Cursor]:
+        """The cursors of an export as they were journaled last."""
+
+    def trouble(self, level: Level, source: str, text: str) -> None:
+        """Journal an incident."""
+
+    def changed(self) -> None:
+        """An `ExportState` is no longer what it was; cheap, may be called for every passing."""
+
+
+S = TypeVar("S", bound=ExportSettings)
+
+
+class Export(ABC, Generic[S]):
+    """One configured consumer of passings."""
+
+    settings_type: ClassVar[type[ExportSettings]]
+
+    def __init__(self, settings: S, desk: Desk, now: Callable[[], int]) -> None:
+        self.settings = settings
+        self.desk = desk
+        self.now = now
+        """Wall clock in ns; a test may hold it still."""
+
+    @abstractmethod
+    async def run(self) -> None:
+        """Serve until cancelled. A port that is taken is a state with a reason and a retry, not an exception."""
+
+    @abstractmethod
+    def state(self) -> ExportState:
+        """The export as the operator sees it, now."""
+
+    @abstractmethod
+    def release(self, held: list[int], peer: str | None = None) -> int:
+        """Send these held passings after all (to one peer, or to all that hold them); returns how many."""
+
+    @abstractmethod
+    def skip(self, held: list[int], peer: str | None = None) -> int:
+        """Never send these held passings; returns how many."""
