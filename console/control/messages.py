@@ -1,0 +1,274 @@
+"""What crosses the control socket: msgpack frames, each behind its length as four bytes, big-endian.
+
+A client says Hello and is told Welcome (or Refused). From then on it sends a Request and gets the Answer with the same
+number; in between the engine pushes its whole state, at most ten times a second and only when something changed.
+"""
+
+from typing import TypeAlias
+
+import msgspec
+from msgspec import Struct
+
+from console.model import Direction, EngineState, Frame, Incident, Phase, Resolved, Scalar
+
+PROTOCOL = 1
+"""Version of this conversation; both sides must speak the same."""
+
+LONGEST = 16 * 1024 * 1024
+"""Bytes of one message at most: a page of rows is far below it."""
+
+PAGE = 1000
+"""Rows a page holds at most."""
+
+
+# --- the beginning ---
+
+
+class Hello(Struct, frozen=True, kw_only=True, tag="hello"):
+    """Who attaches, and whether only to look."""
+
+    protocol: int
+    who: str
+    observe: bool = False
+
+
+class Welcome(Struct, frozen=True, kw_only=True, tag="welcome"):
+    """The engine's answer to Hello."""
+
+    protocol: int
+    state: EngineState
+
+
+class Refused(Struct, frozen=True, kw_only=True, tag="refused"):
+    """Why the engine will not talk; the connection ends."""
+
+    reason: str
+
+
+# --- calls ---
+
+
+class GetState(Struct, frozen=True, kw_only=True, tag="state"):
+    """Answered with State."""
+
+
+class GetFrames(Struct, frozen=True, kw_only=True, tag="frames"):
+    """A page of frames, oldest first: beyond `after`, or just before `before`, or the newest. Answered with Frames."""
+
+    after: int | None = None
+    before: int | None = None
+    limit: int = 200
+    device: str = ""
+    direction: Direction | None = None
+    flawed: bool = False
+    text: str = ""
+
+
+class GetPassings(Struct, frozen=True, kw_only=True, tag="passings"):
+    """A page of passings, as GetFrames. Answered with Passings."""
+
+    after: int | None = None
+    before: int | None = None
+    limit: int = 200
+    device: str = ""
+    kind: str = ""
+    text: str = ""
+
+
+class GetIncidents(Struct, frozen=True, kw_only=True, tag="incidents"):
+    """A page of incidents, as GetFrames. Answered with Incidents."""
+
+    after: int | None = None
+    before: int | None = None
+    limit: int = 200
+
+
+class GetDetail(Struct, frozen=True, kw_only=True, tag="detail"):
+    """Everything about one frame. Answered with Detail."""
+
+    frame: int
+
+
+class Command(Struct, frozen=True, kw_only=True, tag="command"):
+    """Send a command to a device, in the words of its manual. Answered with Done."""
+
+    device: str
+    words: str
+
+
+class SetPhase(Struct, frozen=True, kw_only=True, tag="phase"):
+    """Answered with Done."""
+
+    phase: Phase
+
+
+class SetGun(Struct, frozen=True, kw_only=True, tag="gun"):
+    """The race clock of `device` (empty: of every device with one) showed zero at `wall`. Answered with Done."""
+
+    wall: int
+    device: str = ""
+
+
+class Acknowledge(Struct, frozen=True, kw_only=True, tag="acknowledge"):
+    """Acknowledge every alarm up to incident `upto`. Answered with Done."""
+
+    upto: int
+
+
+class Held(Struct, frozen=True, kw_only=True, tag="held"):
+    """Release or skip held passings of an export; empty `passings`: all of them. Answered with Done."""
+
+    export: str
+    action: str
+    """`release` or `skip`."""
+    passings: tuple[int, ...] = ()
+    peer: str | None = None
+
+
+class Reload(Struct, frozen=True, kw_only=True, tag="reload"):
+    """Read the settings again. Answered with Done, or with an error that names file and key."""
+
+
+class Stop(Struct, frozen=True, kw_only=True, tag="stop"):
+    """Stop the engine. `event` must be the event's name: a second thought. Answered with Done."""
+
+    event: str
+
+
+Call: TypeAlias = (
+    GetState
+    | GetFrames
+    | GetPassings
+    | GetIncidents
+    | GetDetail
+    | Command
+    | SetPhase
+    | SetGun
+    | Acknowledge
+    | Held
+    | Reload
+    | Stop
+)
+
+CHANGES = (Command, SetPhase, SetGun, Acknowledge, Held, Reload, Stop)
+"""What an observer may not call."""
+
+
+class Request(Struct, frozen=True, kw_only=True, tag="request"):
+    """A call, under a number of the client's choice."""
+
+    id: int
+    call: Call
+
+
+# --- answers ---
+
+
+class State(Struct, frozen=True, kw_only=True, tag="is"):
+    """The whole picture."""
+
+    state: EngineState
+
+
+class Frames(Struct, frozen=True, kw_only=True, tag="frames"):
+    """Rows, oldest first."""
+
+    rows: list[Frame]
+
+
+class Passings(Struct, frozen=True, kw_only=True, tag="passings"):
+    """Rows, oldest first, bound as they are known now."""
+
+    rows: list[Resolved]
+
+
+class Incidents(Struct, frozen=True, kw_only=True, tag="incidents"):
+    """Rows, oldest first."""
+
+    rows: list[Incident]
+
+
+class Delivery(Struct, frozen=True, kw_only=True):
+    """What became of one passing at one export."""
+
+    passing: int
+    export: str
+    peer: str
+    word: str
+    """`sent`, `tcp`, `waiting`, `held`, or why it is not passed on."""
+
+
+class Detail(Struct, frozen=True, kw_only=True, tag="detail"):
+    """One frame, what it means, and where it went."""
+
+    frame: Frame
+    fields: dict[str, str]
+    passings: list[Resolved]
+    deliveries: list[Delivery]
+
+
+class Done(Struct, frozen=True, kw_only=True, tag="done"):
+    """It was done. `ok` None: sent, no answer defined."""
+
+    text: str
+    ok: bool | None = True
+    data: dict[str, Scalar] = {}
+
+
+class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
+    """It was not done, and why."""
+
+    reason: str
+
+
+Result: TypeAlias = State | Frames | Passings | Incidents | Detail | Done | Failed
+
+
+class Answer(Struct, frozen=True, kw_only=True, tag="answer"):
+    """The answer to the request of the same number."""
+
+    id: int
+    result: Result
+
+
+class Pushed(Struct, frozen=True, kw_only=True, tag="pushed"):
+    """The engine's state has changed."""
+
+    state: EngineState
+
+
+FromClient: TypeAlias = Hello | Request
+FromEngine: TypeAlias = Welcome | Refused | Answer | Pushed
+
+_encode = msgspec.msgpack.Encoder().encode
+decode_client = msgspec.msgpack.Decoder(FromClient).decode
+decode_engine = msgspec.msgpack.Decoder(FromEngine).decode
+
+
+def packed(message: FromClient | FromEngine) -> bytes:
+    """A message as it goes over the socket."""
+    body = _encode(message)
+    return len(body).to_bytes(4, "big") + body
+
+
+class Unpacker:
+    """Cuts a stream into message bodies."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The bodies that are whole now. Raises ValueError where a length is impossible."""
+        buffer = self._buffer
+        buffer += data
+        bodies, at = [], 0
+        while len(buffer) - at >= 4:
+            length = int.from_bytes(buffer[at : at + 4], "big")
+            if length > LONGEST:
+                raise ValueError(f"a message of {length} bytes: this is not a RaceDeck control socket")
+            if len(buffer) - at - 4 < length:
+                break
+            bodies.append(bytes(buffer[at + 4 : at + 4 + length]))
+            at += 4 + length
+        del buffer[:at]
+        return bodies
