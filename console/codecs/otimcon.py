@@ -1,0 +1,480 @@
+"""OTIMCON RFID stations, firmware 0.14 to 0.22: what they print, and the lines they obey (otimcon.md).
+
+A frame is a line, with three exceptions: the prompt `>` at the start of a line stands alone (it has no line end, and
+whatever comes next is glued to it); the second half of `Error: card full - ` has no line end either; and a whole card
+line or `Starting...` behind the wreck of another line is cut off from it, so that noise costs no punch.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from msgspec import Struct
+
+from console.codecs.piece import Piece
+
+LIMIT = 4096
+"""Bytes of the longest line; the longest real one is a FULL_READOUT, about 1,800 (section 4)."""
+LINE_BUFFER = 48
+"""Characters of a command that the station keeps; it drops the rest and runs what it has (section 1)."""
+CONTROL_MODES = frozenset({"CONTROL", "CONTROL_WITH_READOUT", "FROZEN_CONTROL"})
+START, FINISH = 251, 252
+
+
+class Record(Struct, frozen=True, tag=True):
+    """One thing a station printed. `uid` is hex without blanks; `epoch` is its wall clock taken as UTC (section 6)."""
+
+
+class Prompt(Record, frozen=True):
+    """`>`: the station is ready. Some answers have two, some none."""
+
+
+class Blank(Record, frozen=True):
+    """An empty line: most answers begin with one."""
+
+
+class Punch(Record, frozen=True):
+    """A card at a control: `^31, 04 A1 B2 C3,1795170000$`."""
+
+    control: int
+    uid: str
+    epoch: int
+
+
+class CardSeen(Record, frozen=True):
+    """`Card: 04 A1 B2 C3`: its readout or ticket follows."""
+
+    uid: str
+
+
+class Readout(Record, frozen=True):
+    """What a card holds, on one line (0.2 and later), oldest first."""
+
+    uid: str | None
+    """Of the card line before it; None: there was none."""
+    pairs: tuple[tuple[int, int], ...]
+    """(control, epoch), without holes (`255,-1`) and exact duplicates."""
+    complete: bool
+    """It ended with `%`, and every pair was whole."""
+    after_punch: bool
+    """Printed by CONTROL_WITH_READOUT, where `%` comes after a failed read too (section 4)."""
+    holes: int = 0
+    duplicates: int = 0
+
+
+class ReadoutLine(Record, frozen=True):
+    """One record of a card, as 0.14 to 0.19 print it, newest first: `252,1479632724,2016/11/20 09:05:24#`."""
+
+    uid: str | None
+    control: int
+    epoch: int
+    shown: str
+
+
+class ReadoutEnd(Record, frozen=True):
+    """The `%` after `lines` lines of that form. It comes after a failed read too (section 8)."""
+
+    uid: str | None
+    lines: int
+
+
+class Cleared(Record, frozen=True):
+    """A card was erased (but for its name)."""
+
+    uid: str
+
+
+class PrintLine(Record, frozen=True):
+    """A line of a PRINT ticket, printer codes removed; the 30 bytes of the name as Latin-1, whatever they are."""
+
+    text: str
+
+
+class Pong(Record, frozen=True):
+    """The answer to PING."""
+
+
+class Heading(Record, frozen=True):
+    """`Version:` or `Voltage:` on a line of its own (up to 0.21); the value is the next line."""
+
+    of: str
+
+
+class Version(Record, frozen=True):
+    """The firmware's version."""
+
+    number: str
+
+
+class Time(Record, frozen=True):
+    """The station's clock."""
+
+    epoch: int | None
+    shown: str
+
+
+class Control(Record, frozen=True):
+    """The station's control number; 251 is START, 252 FINISH."""
+
+    number: int
+
+
+class Mode(Record, frozen=True):
+    """The station's mode. `pos`: PRINT with codes for a receipt printer."""
+
+    mode: str
+    pos: bool = False
+
+
+class Voltage(Record, frozen=True):
+    """Printed, but always about 0 (section 2): not the battery's voltage."""
+
+    volts: float
+
+
+class BackupBegin(Record, frozen=True):
+    """`Backup:`; 512 lines follow."""
+
+
+class BackupLine(Record, frozen=True):
+    """One slot of the backup memory: first four bytes of the uid, no control. Unused: FFFFFFFF, -1."""
+
+    uid: str
+    epoch: int
+    shown: str
+
+
+class BackupEnd(Record, frozen=True):
+    """`$` after the backup."""
+
+
+class BackupReset(Record, frozen=True):
+    """The backup pointer is 0."""
+
+
+class Waiting(Record, frozen=True):
+    """WRITE was taken; the next card gets it. `job`: INFO or CONTROL."""
+
+    job: str
+    control: int | None = None
+    time: str | None = None
+    """The digits as they were sent; the station checks none of them."""
+    epoch: int | None = None
+
+
+class Written(Record, frozen=True):
+    """What came of a WRITE. `job` is empty where the station did not say."""
+
+    job: str
+    ok: bool
+
+
+class CardError(Record, frozen=True):
+    """`Error: ...`; repeated 15 to 20 times a second while an unprepared card lies there."""
+
+    text: str
+    job: str = ""
+
+
+class CardFull(Record, frozen=True):
+    """What follows `Error: card full - `: the punch that did not fit."""
+
+    control: int
+    uid: str
+
+
+class Warned(Record, frozen=True):
+    """`WARNING: ...` or the backup's excuse. SET CTRL outside the control modes warns, and has obeyed all the same."""
+
+    text: str
+
+
+class Refused(Record, frozen=True):
+    """`ERROR: ...`: a WRITE CONTROL with a bad number or no time."""
+
+    text: str
+
+
+class UnknownArgument(Record, frozen=True):
+    """The last word the station looked at; proof of life all the same."""
+
+    word: str
+
+
+class Starting(Record, frozen=True):
+    """The board was reset."""
+
+
+class NoRtc(Record, frozen=True):
+    """No clock chip: the station has halted."""
+
+
+class Help(Record, frozen=True):
+    """A line of the help."""
+
+    text: str
+
+
+class DebugText(Record, frozen=True):
+    """Debug output, which firmware 0.2 was shipped with."""
+
+    text: str
+
+
+_UID = r"((?: [0-9A-F]{2}){4,10})"
+_DATE = r"(\d{1,5}/\d{1,2}/\d{1,2} \d{1,2}:\d{1,2}:\d{1,2})"
+_CLOCK = r"\d\d:\d\d:\d\d"
+_DEBUG = (
+    r"card selected|Setup finished!|Info block:|Writing location, id, timestamp|\d+,\d+,-?\d+|WRITER job: \d+|"
+    r"(?:Location|Last Id|Current time|Read time|controlTime|writerData\d|year|month|day|hour|minute|second):-?\d+|"
+    r"block was (?:read|written)|(?:PCD_Authenticate|MIFARE_\w+)\(\) failed.*"
+)
+_HELP = (
+    r"(?:SET|GET|WRITE) \*: .*|(?:Set|Get|Write) options|\* Use \? OPTION .*|"
+    r"(?:TIME|CTRL|CONTROL|MODE|RESET_BACKUP|BACKUP|VERSION|VOLTAGE|INFO) [\w ]*: .*"
+)
+_TICKET = (
+    rf"-{{30}}|Date \d+/\d\d/\d\d|\d{{1,3}} +(?:S|F|\d{{1,3}})(?:  {_CLOCK}){{3}}  |TOTAL TIME:  {_CLOCK}|"
+    r"Empty card|Timing by OTIMCON"
+)
+
+
+def _hex(uid: str) -> str:
+    return uid.replace(" ", "")
+
+
+_LINES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Record]], ...] = tuple(
+    (re.compile(pattern, re.DOTALL), build)
+    for pattern, build in (
+        (rf"\^(\d{{1,3}}),{_UID},(-?\d{{1,10}})\$", lambda m: Punch(int(m[1]), _hex(m[2]), int(m[3]))),
+        (rf"Card:{_UID}", lambda m: CardSeen(_hex(m[1]))),
+        (rf"Cleared card:{_UID}\$", lambda m: Cleared(_hex(m[1]))),
+        (r"PONG", lambda _: Pong()),
+        (rf"\^{_UID},(-?\d{{1,10}}),{_DATE}#", lambda m: BackupLine(_hex(m[1]), int(m[2]), m[3])),
+        (rf"Time:(?:(-?\d{{1,10}}),)?{_DATE}", lambda m: Time(int(m[1]) if m[1] else None, m[2])),
+        (r"Control:(?:(?:START|FINISH) - )?(\d{1,3})", lambda m: Control(int(m[1]))),
+        (r"Mode:([A-Z_]+)( POS)? ?", lambda m: Mode(m[1], m[2] is not None)),
+        (r"(Version|Voltage):", lambda m: Heading(m[1])),
+        (r"Version:([\w.]+)", lambda m: Version(m[1])),
+        (r"Voltage:(-?\d+\.\d+)", lambda m: Voltage(float(m[1]))),
+        (r"Backup:", lambda _: BackupBegin()),
+        (r"\$", lambda _: BackupEnd()),
+        (r"Backup pointer resetted to 0!", lambda _: BackupReset()),
+        (r"Waiting for card to write info\.\.\.", lambda _: Waiting("INFO")),
+        (
+            r"Waiting for card to write control(\d{1,3}) with time ([ -~]*) \[timestamp: (-?\d{1,10})\]\.\.\.",
+            lambda m: Waiting("CONTROL", int(m[1]), m[2], int(m[3])),
+        ),
+        (r"WRITING (INFO|CONTROL) TO CARD: (OK|FAIL)", lambda m: Written(m[1], m[2] == "OK")),
+        (
+            r"(?:WRITING (INFO|CONTROL) TO CARD: )?Error: ([A-Za-z -]+)",
+            lambda m: CardError(m[2].strip(" -"), m[1] or ""),
+        ),
+        (r"WARNING: ([\w ,.]+)|((?:Although - there is n|N)o support for backup!)", lambda m: Warned(m[1] or m[2])),
+        (r"ERROR: ([\w ,.]+)", lambda m: Refused(m[1])),
+        (r"Unknown Argument '([ -~]*)'", lambda m: UnknownArgument(m[1])),
+        (r"Starting\.\.\.", lambda _: Starting()),
+        (r"No RTC", lambda _: NoRtc()),
+        (_TICKET, lambda m: PrintLine(m[0])),
+        (_HELP, lambda m: Help(m[0])),
+        (r"(?:WRITING (?:INFO|CONTROL) TO CARD: )?(?:" + _DEBUG + ")", lambda m: DebugText(m[0])),
+    )
+)
+_READOUT = re.compile(r"((?:\d{1,3},-?\d{1,10},)*+)([-\d,]*+)(%?)(>?)")
+_READOUT_LINE = re.compile(rf"(\d{{1,3}}),(-?\d{{1,10}}),{_DATE}#")
+_PRINTER_CODES = re.compile(r"\x1b@|\x1b!.|\x1dV.", re.DOTALL)
+_WRITING = re.compile(r"WRITING (INFO|CONTROL) TO CARD: |WRITER job: ([12])$")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?\w*")
+_FULL = re.compile(rf"(\d{{1,3}}),{_UID}".encode())
+_WHOLE = re.compile(
+    rf"(?:\^\d{{1,3}},{_UID},-?\d{{1,10}}\$|(?:Card:|Cleared card:){_UID}\$?|Starting\.\.\.)\Z".encode()
+)
+
+
+class Decoder:
+    """Cuts and decodes the stream of one station. Feed it chunks of any size; it keeps at most a line."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._searched = 0
+        """No line feed in the buffer before this offset."""
+        self._overlong = False
+        self._forget()
+
+    def _forget(self) -> None:
+        """No answer is half way."""
+        self._card: str | None = None
+        """Whose readout or ticket comes."""
+        self._after_punch = False
+        self._lines = 0
+        self._name_due = False
+        self._heading = ""
+        self._job = ""
+        self._full = False
+
+    def receive(self, data: bytes) -> list[Piece[Record]]:
+        """The frames that `data` completes. Never raises."""
+        self._buffer += data
+        pieces: list[Piece[Record]] = []
+        at = 0
+        while (end := self._end(at)) is not None:
+            pieces += self._cut(bytes(self._buffer[at:end]))
+            at = end
+            self._searched = max(self._searched, at)
+        del self._buffer[:at]
+        self._searched -= at
+        return pieces
+
+    def flush(self) -> list[Piece[Record]]:
+        """The half line that was open when the link was lost; forgets it and everything before."""
+        raw = bytes(self._buffer)
+        full = _FULL.fullmatch(raw) if self._full else None
+        self._buffer.clear()
+        self._searched, self._overlong = 0, False
+        self._forget()
+        if full is not None:
+            return [Piece(raw, _card_full(full))]
+        return [Piece(raw, None, "cut short")] if raw else []
+
+    def _end(self, at: int) -> int | None:
+        """Where the frame that begins at `at` ends; None: not known yet."""
+        buffer = self._buffer
+        if at == len(buffer):
+            return None
+        if not self._overlong:
+            if buffer[at] == ord(">"):
+                return at + 1
+            if self._full and (full := _FULL.match(buffer, at)):
+                after = bytes(buffer[full.end() : full.end() + 3])
+                # Another byte of the uid may still come: a blank and two digits.
+                return None if not after or (after[0] == ord(" ") and len(after) < 3) else full.end()
+        line_feed = buffer.find(b"\n", max(at, self._searched), at + LIMIT)
+        if line_feed >= 0:
+            return line_feed + 1
+        self._searched = min(len(buffer), at + LIMIT)
+        return at + LIMIT if len(buffer) - at >= LIMIT else None
+
+    def _cut(self, raw: bytes) -> list[Piece[Record]]:
+        if not self._overlong:
+            if raw == b">":
+                self._card, self._after_punch, self._lines = None, False, 0
+                return [Piece(raw, Prompt())]
+            if self._full and (full := _FULL.fullmatch(raw)):
+                self._full = False
+                return [Piece(raw, _card_full(full))]
+        body = raw.removesuffix(b"\n").removesuffix(b"\r")
+        was, self._overlong = self._overlong, not raw.endswith(b"\n")
+        if self._overlong:
+            self._forget()
+            return [Piece(raw, None, f"no line end in {LIMIT} bytes")]
+        flaw = "rest of an overlong line"
+        if not was:
+            record, flaw = self._understand(body.decode("latin-1"))
+            if record is not None:
+                return [Piece(raw, record, flaw)]
+        whole = _WHOLE.search(body)
+        if whole is None:
+            return [Piece(raw, None, flaw)]
+        record, _ = self._understand(whole[0].decode("ascii"))
+        head = raw[: whole.start()]
+        lead = [Piece[Record](head, None, flaw if was else "cut short")] if head else []
+        return [*lead, Piece(raw[whole.start() :], record)]
+
+    def _understand(self, text: str) -> tuple[Record | None, str]:
+        """The record of a line and its flaw; remembers what the next lines need."""
+        self._full = False
+        name_due, self._name_due = self._name_due, False
+        heading, self._heading = self._heading, ""
+        if not text:
+            self._heading = heading
+            return Blank(), ""
+        if found := self._memory(text):
+            return found
+        if name_due and len(text) == 30:  # the name may look like anything, even like an answer
+            return PrintLine(text), ""
+        if heading and _NUMBER.fullmatch(text):
+            return (Version(text), "") if heading == "Version" else (Voltage(float(text)), "")
+        if text in ("OK", "FAIL"):
+            job, self._job = self._job, ""
+            return Written(job, text == "OK"), ""
+        bare = _PRINTER_CODES.sub("", text)
+        for pattern, build in _LINES:
+            if match := pattern.fullmatch(bare):
+                return self._remember(build(match), text), ""
+        if not bare or name_due:
+            return PrintLine(bare), ""
+        self._forget()
+        return None, "not understood"
+
+    def _remember(self, record: Record, text: str) -> Record:
+        if isinstance(record, CardSeen | Punch):
+            self._card, self._lines = record.uid, 0
+            self._after_punch = isinstance(record, Punch)
+            self._name_due = isinstance(record, CardSeen)
+        elif isinstance(record, Heading):
+            self._heading = record.of
+        elif isinstance(record, Starting):
+            self._forget()
+        elif isinstance(record, CardError):
+            self._full = record.text.startswith("card full")
+        if isinstance(record, Written):
+            self._job = ""
+        elif writing := _WRITING.match(text):
+            self._job = writing[1] or {"1": "INFO", "2": "CONTROL"}[writing[2]]
+        return record
+
+    def _memory(self, text: str) -> tuple[Record, str] | None:
+        """A card's memory, in the old form or the new; None: `text` is something else."""
+        if line := _READOUT_LINE.fullmatch(text):
+            self._lines += 1
+            record = ReadoutLine(self._card, int(line[1]), int(line[2]), line[3])
+            return record, "" if self._card else "no card line before it"
+        # A line that ends with a number is none: firmware 0.2 prints `3,31,1795170000` when it writes.
+        if text[-1] not in "%,>" or not (match := _READOUT.fullmatch(text)) or not (match[3] or match[1] or self._card):
+            return None
+        card, self._card = self._card, None
+        lines, self._lines = self._lines, 0
+        if text == "%" and lines:
+            return ReadoutEnd(card, lines), "" if card else "no card line before it"
+        numbers = [int(number) for number in match[1].split(",")[:-1]]
+        pairs = list(zip(numbers[::2], numbers[1::2], strict=True))
+        good = [pair for pair in pairs if pair[0] != 255 and pair[1] not in (-1, 0xFFFF_FFFF)]
+        unique = tuple(dict.fromkeys(good))
+        complete = bool(match[3]) and not match[2]
+        record_ = Readout(
+            card, unique, complete, self._after_punch, holes=len(pairs) - len(good), duplicates=len(good) - len(unique)
+        )
+        if card is None:
+            return record_, "no card line before it"
+        if match[2]:
+            return record_, "a pair is cut short"
+        return record_, "" if complete else "no % at its end: the card was taken away"
+
+
+def _card_full(match: re.Match[bytes]) -> CardFull:
+    return CardFull(int(match[1]), _hex(match[2].decode()))
+
+
+def encode(words: str) -> bytes:
+    """The line that makes a station obey `words`.
+
+    Raises ValueError for what the station would silently drop: it keeps 48 printable ASCII characters (section 1).
+    """
+    line = words.strip(" ")
+    if not (line.isascii() and line.isprintable() and line):
+        raise ValueError(f"{words!r}: a station takes printable ASCII characters only, and at least one")
+    if len(line) > LINE_BUFFER:
+        raise ValueError(
+            f"{words!r}: {len(line)} characters; a station runs the first {LINE_BUFFER} and drops the rest"
+        )
+    return line.encode() + b"\n"
+
+
+def set_time(moment: datetime) -> bytes:
+    """`SET TIME` with the wall-clock digits of `moment`; its zone plays no part.
+
+    Raises ValueError before 2000, where the clock chip's years begin.
+    """
+    if not 2000 <= moment.year <= 2099:
+        raise ValueError(f"{moment:%Y-%m-%d}: a station's clock knows the years 2000 to 2099")
+    return encode(f"SET TIME {moment:%Y%m%d%H%M%S}")
