@@ -72,6 +72,8 @@ class Driver(ABC, Generic[S]):
     commands: ClassVar[tuple[CommandInfo, ...]] = ()
     shown: ClassVar[str]
     """The device's name for people: `TIME MACHINE`."""
+    hangup: ClassVar[bool] = True
+    """False: a serial port must not drop DTR when it closes, because that resets the device."""
 
     def __init__(self, settings: S, outlet: Outlet, changed: Callable[[], None] = lambda: None) -> None:
         self.settings = settings

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.codecs import otimcon
-from console.codecs.otimcon import Decoder, Pong, Prompt, Punch, Readout, Record
+from console.codecs.otimcon import Decoder
+from console.codecs.otimcon_records import Blank, CardFull, Pong, PrintLine, Prompt, Punch, Readout, Record
 from console.codecs.piece import Piece
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "otimcon.json").read_text())
@@ -93,13 +94,13 @@ def test_a_name_of_any_bytes_survives(name: bytes) -> None:
     _, piece, dashes = decoded(b"Card: 04 A1 B2 C3\r\n", name + b"\r\n", b"-" * 30 + b"\r\n")
     assert piece.raw == name + b"\r\n"
     if name[-1:] not in b"%,>#":  # else it may be read as what it looks like
-        assert piece.record == otimcon.PrintLine(name.decode("latin-1"))
-    assert dashes.record == otimcon.PrintLine("-" * 30)
+        assert piece.record == PrintLine(name.decode("latin-1"))
+    assert dashes.record == PrintLine("-" * 30)
 
 
 def test_a_prompt_does_not_wait() -> None:
     decoder = Decoder()
-    assert [piece.record for piece in decoder.receive(b"\r\nPONG\r\n>")] == [otimcon.Blank(), Pong(), Prompt()]
+    assert [piece.record for piece in decoder.receive(b"\r\nPONG\r\n>")] == [Blank(), Pong(), Prompt()]
     assert decoder.receive(b"^31, 04 A1 B2 C3,17951700") == []
     assert decoder.receive(b"00$\r\n")[0].record == Punch(31, "04A1B2C3", 1795170000)
 
@@ -140,13 +141,13 @@ def test_a_half_line_comes_out_when_the_link_is_lost() -> None:
     decoder.receive(b"^31, 04 A1")
     assert decoder.flush() == [Piece(b"^31, 04 A1", None, "cut short")]
     assert decoder.flush() == []
-    assert [piece.record for piece in decoder.receive(b"\r\nPONG\r\n")] == [otimcon.Blank(), Pong()]
+    assert [piece.record for piece in decoder.receive(b"\r\nPONG\r\n")] == [Blank(), Pong()]
 
 
 def test_the_end_of_a_full_card_needs_no_line_end() -> None:
     decoder = Decoder()
     decoder.receive(b"Error: card full - \r\n35, DE AD BE EF")
-    assert decoder.flush() == [Piece(b"35, DE AD BE EF", otimcon.CardFull(35, "DEADBEEF"))]
+    assert decoder.flush() == [Piece(b"35, DE AD BE EF", CardFull(35, "DEADBEEF"))]
 
 
 def test_command_lines() -> None:
