@@ -378,3 +378,27 @@ def _number(text: str, what: str) -> int:
 
 def _bib(text: str) -> str:
     return str(_number(text, "bib"))
+
+
+_LABELS: dict[type, str] = {
+    KeepAlive: "keep-alive",
+    Speed: "VE",
+    RunOpen: "OP",
+    RunClose: "CL",
+    DownloadStart: "DS",
+    DownloadEnd: "DE",
+    Ident: "ID",
+    Serial: "SN",
+    Ack: "AK",
+    Parameter: "&P",
+    Unknown: "unknown",
+}
+
+
+def tag_of(record: Record) -> str:
+    """The tag of a message as it is on the wire, or a word where it has none."""
+    if isinstance(record, Command):
+        return f"#{record.name}"
+    if isinstance(record, Time | Result | DeviceEvent | Synchro | Login):
+        return record.tag
+    return _LABELS[type(record)]

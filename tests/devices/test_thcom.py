@@ -1,0 +1,286 @@
+"""The THCOM08 driver: what frames mean for timing, what the device said of itself, and its commands."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.codecs import thcom
+from console.devices.driver import CommandError, Reply
+from console.devices.thcom import Thcom, ThcomSettings
+from console.model import Basis, EventIs, Heard, Kind, Origin, Reading
+
+VECTORS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent.parent / "vectors" / "thcom.json").read_text(encoding="utf-8")
+)
+
+
+class Line:
+    """An outlet that keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.written = asyncio.Event()
+
+    def send(self, raw: bytes, *, by: str = "", label: str = "", mask: bytes = b"") -> None:
+        self.sent.append(raw)
+        self.written.set()
+
+
+def serial_driver() -> Thcom:
+    return Thcom(ThcomSettings(name="start", type="thcom", port="/dev/x"), Line())
+
+
+def tcp_driver(silent_after: float | None = None) -> Thcom:
+    settings = ThcomSettings(name="start", type="thcom", address="192.168.1.50:7000", silent_after=silent_after)
+    return Thcom(settings, Line())
+
+
+def hear(driver: Thcom, *lines: str) -> list[Heard]:
+    return [heard for line in lines for heard in driver.receive(thcom.basic(line, checksum=True), 0)]
+
+
+def reading(driver: Thcom, line: str) -> Reading:
+    (heard,) = hear(driver, line)
+    (fact,) = heard.facts
+    assert isinstance(fact, Reading)
+    return fact
+
+
+def test_an_impulse() -> None:
+    (heard,) = hear(serial_driver(), "TN    2    2 M1 19:30:58.41200  6994")
+    assert heard.label == "TN"
+    assert heard.facts == (
+        Reading(
+            kind=Kind.IMPULSE,
+            identity="M1/2/70258412000000/6994",
+            value="2",
+            time="19:30:58.41200",
+            ns=70_258_412_000_000,
+            basis=Basis.DAY,
+            day=17_951,  # 2019-02-24
+            bib="2",
+            channel="M1",
+            extra={"record": "TN", "sequence": 2},
+        ),
+    )
+
+
+def test_no_bib_and_no_date_are_unknown() -> None:
+    fact = reading(serial_driver(), "TN         1 M1     1:59.48100     0")
+    assert (fact.bib, fact.day, fact.value) == (None, None, "")
+    assert reading(serial_driver(), "TN    0    1 M1     1:59.48100     0").bib is None
+
+
+@pytest.mark.parametrize(
+    ("tag", "change", "bib"),
+    [("T*", "bib", "2"), ("T-", "unassigned", None), ("TC", "cancelled", "2"), ("T=", "duplicate", "2")],
+)
+def test_corrections_speak_of_the_same_impulse(tag: str, change: str, bib: str | None) -> None:
+    first = reading(serial_driver(), "TN    7    2 M1 19:30:58.41200  6994")
+    then = reading(serial_driver(), f"{tag}    2    2 M1 19:30:58.41200  6994")
+    assert then.identity == first.identity
+    assert (then.change, then.bib, then.value) == (change, bib, bib or "")
+
+
+def test_inserted_and_ideal_times_are_new() -> None:
+    driver = serial_driver()
+    inserted = reading(driver, "T+    1    1  1 11:11:11.11100  6994")
+    assert (inserted.change, inserted.extra["inserted"]) == ("", True)
+    start = reading(driver, "TN    1    1  1 11:11:12.00000  6994")
+    ideal = reading(driver, "TI    1    1  1 11:11:12.00000  6994")
+    assert (ideal.change, ideal.extra["ideal"]) == ("", True)
+    assert ideal.identity != start.identity
+
+
+def test_a_recalled_time_is_the_live_one() -> None:
+    live = reading(serial_driver(), "TN    2    2 M1 19:30:58.41200  6994")
+    for tag in ("AN", "!N"):
+        again = reading(serial_driver(), f"{tag}    2    2 M1 19:30:58.41200  6994")
+        assert (again.identity, again.value, again.origin) == (live.identity, live.value, Origin.RECALL)
+
+
+def test_results() -> None:
+    driver = serial_driver()
+    run = reading(driver, "RR    2    4           4.94800")
+    assert (run.kind, run.bib, run.ns, run.basis, run.channel) == (Kind.RESULT, "4", 4_948_000_000, Basis.SPAN, None)
+    assert run.extra == {"record": "RR", "rank": 2}
+    assert reading(driver, "IR 1       2          11.53500").extra == {"record": "IR", "intermediate": 1}
+    assert reading(driver, "DR    3    7           0.00100").extra == {"record": "DR", "winner": 3}
+    speed = reading(driver, "VE 1    0 366.551 km/h")
+    assert (speed.bib, speed.time, speed.basis) == (None, None, Basis.NONE)
+    assert speed.extra == {"record": "VE", "number": 1, "speed": 366.551, "unit": "km/h"}
+
+
+def test_a_download_repeats_results_and_equal_live_ones_are_two() -> None:
+    driver = serial_driver()
+    line = "RR    0    0           2.47700"
+    live = [reading(driver, line).identity for _ in range(2)]
+    assert len(set(live)) == 2
+    for _ in range(2):
+        hear(driver, "DS 01  00 START - FINISH     ")
+        again = [reading(driver, line) for _ in range(3)]
+        hear(driver, "DE 01")
+        assert [one.identity for one in again[:2]] == live
+        assert again[2].identity not in live, "heard for the first time"
+        assert {(one.origin, one.event) for one in again} == {(Origin.RECALL, "01")}
+    assert reading(driver, line).origin is Origin.LIVE
+
+
+def test_a_download_ends_with_its_link() -> None:
+    driver = serial_driver()
+    hear(driver, "DS 01  00 START - FINISH     ")
+    driver.lost()
+    driver.opened()
+    assert reading(driver, "RR    0    1           2.47700").origin is Origin.LIVE
+
+
+def test_what_the_device_said_of_itself() -> None:
+    driver = serial_driver()
+    (heard,) = hear(driver, "OP 01  00 PTB SEQUENTIAL 1-4")
+    assert heard.facts == (EventIs("01"),)
+    hear(driver, "SN 04811 CP545 VB10", "&P 001 5", "&P 025 00 069", "&P 030 8 secret")
+    assert driver.facts == {
+        "run": "01 PTB SEQUENTIAL 1-4 (open)",
+        "type": "CP545",
+        "serial": "04811",
+        "version": "VB10",
+        "precision": "5",
+        "power": "00 069",
+    }
+    hear(driver, "CL 01")
+    assert driver.facts["run"] == "01 (closed)"
+
+
+def test_flawed_frames_are_no_passings() -> None:
+    driver = serial_driver()
+    (heard,) = driver.receive(b"TN    2    2 M1 19:30:58.41200  6994\t06B4\r\n", 0)
+    assert (heard.label, heard.facts, heard.flaw) == ("TN", (), "checksum: got 06B4, computed 06B3")
+    driver.receive(b"TN    2    2 M1 19:", 0)
+    assert [(half.raw, half.label, half.facts) for half in driver.lost()] == [(b"TN    2    2 M1 19:", "cut short", ())]
+
+
+@given(st.lists(st.binary(max_size=200)))
+def test_any_bytes(chunks: list[bytes]) -> None:
+    driver = tcp_driver()
+    heard = [one for chunk in chunks for one in driver.receive(chunk, 0)] + driver.lost()
+    assert b"".join(one.raw for one in heard) == b"".join(chunks)
+    for one in heard:
+        Thcom.explain(one.raw)
+
+
+# --- silence ----------------------------------------------------------------------------------------------
+
+
+def test_silence_is_judged_by_what_the_device_is_used_to() -> None:
+    tcp = tcp_driver()
+    assert tcp.silence() is None
+    tcp.receive(b"\r\n", 0)
+    assert tcp.silence() == 30
+    serial = serial_driver()
+    serial.receive(b"\r\n", 0)
+    assert serial.silence() is None
+    assert tcp_driver(silent_after=5).silence() == 5
+    never = tcp_driver(silent_after=0)
+    never.receive(b"\r\n", 0)
+    assert never.silence() is None
+
+
+# --- commands ---------------------------------------------------------------------------------------------
+
+
+async def asked(driver: Thcom, words: str, *answers: str) -> tuple[Reply, list[bytes]]:
+    line = driver.outlet
+    assert isinstance(line, Line)
+    line.written.clear()
+    task = asyncio.create_task(driver.command(words, "test"))
+    await line.written.wait()
+    hear(driver, *answers)
+    return await task, line.sent
+
+
+@pytest.mark.parametrize("words", ["#SN", "PING", "ping"])
+async def test_ask_who_it_is(words: str) -> None:
+    reply, sent = await asked(serial_driver(), words, "AK C", "SN 04811 CP545 VB10")
+    assert sent == [b"#SN\t00A1\r\n"]
+    assert reply == Reply(
+        ok=True, text="CP545 04811 VB10", data={"type": "CP545", "serial": "04811", "version": "VB10"}
+    )
+
+
+async def test_tcp_commands_have_a_checksum_where_the_device_sends_them() -> None:
+    driver = tcp_driver()
+    _, sent = await asked(driver, "#SN", "AK C", "SN 04811 CP545 VB10")
+    _, sent = await asked(driver, "#SN", "AK C", "SN 04811 CP545 VB10")
+    assert sent == [b"#SN\r\n", b"#SN\t00A1\r\n"]
+
+
+@pytest.mark.parametrize(("code", "words"), [("F", "rejects"), ("R", "does not support")])
+async def test_a_refusal_is_an_answer(code: str, words: str) -> None:
+    reply, _ = await asked(serial_driver(), "#SN", f"AK {code}")
+    assert reply.ok is False
+    assert words in reply.text
+
+
+async def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.devices.thcom.ANSWER_WITHIN", 0.01)
+    with pytest.raises(CommandError, match="no answer within"):
+        await serial_driver().command("#SN", "test")
+    with pytest.raises(CommandError, match="no SN came"):
+        await asked(serial_driver(), "#SN", "AK C")
+
+
+async def test_the_link_is_lost_meanwhile() -> None:
+    driver = serial_driver()
+    assert isinstance(driver.outlet, Line)
+    task = asyncio.create_task(driver.command("PING", "test"))
+    await driver.outlet.written.wait()
+    driver.lost()
+    with pytest.raises(CommandError, match="link was lost"):
+        await task
+
+
+async def test_other_commands_are_unknown() -> None:
+    with pytest.raises(CommandError, match="no command '#MC'"):
+        await serial_driver().command("#MC", "test")
+
+
+# --- in words ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
+def test_every_record_is_explained(vector: dict[str, Any]) -> None:
+    words = Thcom.explain(vector["frame"].encode())
+    assert words["message"]
+    assert words.get("wrong", "") == vector.get("flaw", "")
+
+
+def test_a_time_in_words() -> None:
+    assert Thcom.explain(b"TN    2    2 M1 19:30:58.41200  6994\t06B3\r\n") == {
+        "message": "TN: time, original, live",
+        "bib": "2",
+        "channel": "M1 (by hand)",
+        "sequence": "2 on this channel",
+        "time of day": "19:30:58.41200",
+        "date": "2019-02-24",
+        "checksum": "CS16, correct",
+    }
+
+
+@pytest.mark.parametrize(
+    "raw", [b"PW topsecret\r\n", b"UN topsecret\r\n", b"#GP 3 topsecret\r\n", b"#WP 030 3 topsecret\r\n"]
+)
+def test_secrets_are_not_explained(raw: bytes) -> None:
+    assert "topsecret" not in str(Thcom.explain(raw))
+
+
+def test_settings_know_the_bauds() -> None:
+    table = {"name": "a", "type": "thcom", "port": "/dev/x"}
+    assert msgspec.convert(table, ThcomSettings).baud == 9600
+    with pytest.raises(msgspec.ValidationError, match="baud"):
+        msgspec.convert(table | {"baud": 4800}, ThcomSettings)
