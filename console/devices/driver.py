@@ -110,6 +110,11 @@ class Driver(ABC, Generic[S]):
         raise CommandError(f"{self.settings.type}: no command {words!r}; this device takes none")
 
     @classmethod
+    def default_point(cls, channel: str | None) -> str | None:
+        """The timing point of a channel that the settings do not map; None: there is no telling, and it is said."""
+        return None
+
+    @classmethod
     @abstractmethod
     def explain(cls, raw: bytes) -> dict[str, str]:
         """What a frame of this device means, field by field, for the detail view. Never raises."""

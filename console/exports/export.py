@@ -85,6 +85,13 @@ class Export(ABC, Generic[S]):
     def state(self) -> ExportState:
         """The export as the operator sees it, now."""
 
+    def rebind(self) -> None:  # noqa: B027 - most formats need nothing
+        """A gun, a point or a tag has become known: look at held passings again."""
+
+    @abstractmethod
+    def fate(self, passing: Passing) -> list[tuple[str, str]]:
+        """What became of `passing`: (peer, `sent` | `tcp` | `waiting` | `held` | why it is not passed on)."""
+
     @abstractmethod
     def release(self, held: list[int], peer: str | None = None) -> int:
         """Send these held passings after all (to one peer, or to all that hold them); returns how many."""

@@ -1,0 +1,116 @@
+"""Late binding: from a passing as it was journaled to when and where it happened, as far as that is known now.
+
+The one place that converts times. A time of day becomes UTC by the event's zone and its date (from the device, else the
+one nearest to its arrival, and then for live frames only); an epoch is wall-clock digits taken as UTC
+(otimcon.md, section 6), so it is read back as digits and placed in the event's zone; a race clock becomes UTC through
+a gun. Where one of these is missing, UTC is unknown, not guessed.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo
+
+from console.model import SECOND, Basis, Gun, Origin, Passing, Resolved
+
+DAY = 86_400 * SECOND
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+
+class Points:
+    """Timing points of one device: by channel, else the device's one, else what its type calls the channel."""
+
+    def __init__(
+        self,
+        by_channel: Mapping[str, str],
+        otherwise: str = "",
+        default: Callable[[str | None], str | None] = lambda channel: None,
+    ) -> None:
+        self._by_channel = dict(by_channel)
+        self._otherwise = otherwise
+        self._default = default
+
+    def point(self, channel: str | None) -> str | None:
+        """The timing point of `channel`; None where nothing names one."""
+        return self._by_channel.get(channel or "") or self._otherwise or self._default(channel)
+
+
+class Binder:
+    """Binds passings to timing points and to UTC."""
+
+    def __init__(self, zone: tzinfo) -> None:
+        self.zone = zone
+        self.points: dict[str, Points] = {}
+        self._guns: dict[tuple[str, int], Gun] = {}
+
+    def add_guns(self, guns: Iterable[Gun]) -> None:
+        """Take guns in, oldest first. The first START line of a run sets its zero; the operator's word replaces it."""
+        for gun in guns:
+            key = (gun.device, gun.generation)
+            if key not in self._guns or gun.source != START_LINE:
+                self._guns[key] = gun
+
+    def gun(self, device: str, generation: int) -> Gun | None:
+        """The gun that a run of a device's race clock is counted from."""
+        return self._guns.get((device, generation))
+
+    def resolve(self, passing: Passing) -> Resolved:
+        """What is known of `passing` now."""
+        points = self.points.get(passing.device)
+        return Resolved(
+            passing=passing,
+            utc=self.utc(passing),
+            point=points.point(passing.channel) if points else None,
+            bib=passing.bib,
+        )
+
+    def utc(self, passing: Passing) -> int | None:
+        """When it happened, in ns since the epoch; None where that is not known."""
+        if passing.ns is None:
+            return None
+        match passing.basis:
+            case Basis.EPOCH:
+                return local_to_utc(passing.ns, self.zone)
+            case Basis.DAY if passing.day is not None:
+                return local_to_utc(passing.day * DAY + passing.ns, self.zone)
+            case Basis.DAY if passing.origin is Origin.LIVE:
+                return nearest_day(passing.ns, passing.wall, self.zone)
+            case Basis.RACE:
+                gun = self.gun(passing.device, passing.generation)
+                return gun.wall + passing.ns - gun.ns if gun else None
+        return None
+
+
+START_LINE = "START line"
+"""`Gun.source` of a gun that a device's START line gave."""
+
+
+def local_to_utc(digits: int, zone: tzinfo) -> int:
+    """Wall-clock digits (ns since 1970-01-01 00:00 on that clock) in `zone` as UTC.
+
+    In the hour that a zone lives through twice, the first is meant: the clocks of devices are not set back in a race.
+    """
+    seconds, rest = divmod(digits, SECOND)
+    local = datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001 - digits have no zone; that is the point
+    return int(local.replace(tzinfo=zone).astimezone(UTC).timestamp()) * SECOND + rest
+
+
+def utc_to_local(utc: int, zone: tzinfo) -> int:
+    """The wall-clock digits (ns since 1970-01-01 00:00 on that clock) that `zone` shows at `utc`."""
+    seconds, rest = divmod(utc, SECOND)
+    offset = datetime.fromtimestamp(seconds, zone).utcoffset() or timedelta(0)
+    return (seconds + int(offset.total_seconds())) * SECOND + rest
+
+
+def nearest_day(time_of_day: int, wall: int, zone: tzinfo) -> int:
+    """The UTC of a bare time of day (ns since midnight) on the day that brings it nearest to its arrival `wall`."""
+    today = datetime.fromtimestamp(wall // SECOND, zone).date().toordinal() - _EPOCH_DAY
+    candidates = (local_to_utc((today + offset) * DAY + time_of_day, zone) for offset in (-1, 0, 1))
+    return min(candidates, key=lambda utc: abs(utc - wall))
+
+
+def find_zone(name: str) -> tzinfo:
+    """The IANA zone `name`. Raises ValueError where there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f'no time zone {name!r}: give an IANA name such as "Europe/Paris"') from None
