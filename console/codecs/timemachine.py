@@ -95,7 +95,7 @@ NAMES = {
     0x14: "SELECT",
     0x16: "LAP",
     0x01: "RETRANSMIT",
-    0x04: "END OF RETRANSMIT",
+    0x04: "END RETRANSMIT",
 }
 """Code byte -> what its line is called."""
 
