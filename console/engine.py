@@ -25,7 +25,7 @@ from console.config import Settings, SettingsError
 from console.control import messages as m
 from console.control.server import Server
 from console.devices import driver_class
-from console.devices.driver import CommandError, DeviceSettings
+from console.devices.driver import CommandError
 from console.devices.manager import Manager
 from console.exports import export_class
 from console.exports.export import Export, ExportSettings
@@ -108,7 +108,7 @@ class Engine:
 
     def _open_journal(self, directory: Path) -> None:
         mirror = self.settings.event.mirror
-        self.binder = Binder(find_zone(self.settings.event.timezone))
+        self.binder = binder_of(self.settings)
         self.journal = Journal.open(
             directory,
             committed=lambda batch: self._soon(self._committed, batch),
@@ -173,8 +173,8 @@ class Engine:
     async def _apply(self, settings: Settings) -> None:
         """Make devices and exports what `settings` say; only what differs is touched."""
         self.settings = settings
-        self.binder.zone = find_zone(settings.event.timezone)
-        self.binder.points = {device.name: _points(device) for device in settings.devices}
+        fresh = binder_of(settings)
+        self.binder.zone, self.binder.points = fresh.zone, fresh.points
         self._types = {device.name: device.type for device in settings.devices}
         self._unmapped.clear()
         wanted = {one.name: one for one in settings.exports}
@@ -294,18 +294,10 @@ class Engine:
         self.binder.add_guns(guns)
 
     def _take_gun_act(self, act: Act) -> list[Gun]:
-        if act.word != "gun":
-            return []
-        body = act.body
-        gun = Gun(
-            device=str(body["device"]),
-            generation=int(body["generation"] or 1),
-            ns=int(body["ns"] or 0),
-            wall=int(body["wall"] or 0),
-            source=act.by,
-        )
-        self._take_guns([gun])
-        return [gun]
+        gun = gun_of_act(act)
+        guns = [gun] if gun else []
+        self._take_guns(guns)
+        return guns
 
     def _take_incident(self, incident: Incident) -> None:
         self.incidents.append(incident)
@@ -498,8 +490,28 @@ def gun_of(passing: Passing) -> Gun | None:
     )
 
 
-def _points(device: DeviceSettings) -> Points:
-    return Points(device.points, device.point, driver_class(device.type).default_point)
+def gun_of_act(act: Act) -> Gun | None:
+    """The gun that an operator gave; None: `act` is something else."""
+    if act.word != "gun":
+        return None
+    body = act.body
+    return Gun(
+        device=str(body["device"]),
+        generation=int(body["generation"] or 1),
+        ns=int(body["ns"] or 0),
+        wall=int(body["wall"] or 0),
+        source=act.by,
+    )
+
+
+def binder_of(settings: Settings) -> Binder:
+    """A binder with the zone and the timing points of `settings`, and no guns yet."""
+    binder = Binder(find_zone(settings.event.timezone))
+    binder.points = {
+        device.name: Points(device.points, device.point, driver_class(device.type).default_point)
+        for device in settings.devices
+    }
+    return binder
 
 
 @contextlib.contextmanager

@@ -1,0 +1,195 @@
+"""The `racedeck` command. What a subcommand needs is imported when it runs: `racedeck status` starts no Textual."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import version
+
+from console.exit import Exit, Failure
+
+EXITS = """\
+exit status: 0 done; 1 tried and not done; 2 wrong command line; 3 wrong settings; 4 no engine runs;
+5 the engine could not be started; 6 the engine refused; 7 an alarm stands, or doctor found something.
+stdout is data, stderr is talk."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `racedeck` with `argv` (None: of this process); returns the exit status."""
+    args = parser(argv).parse_args(argv)
+    module, _, function = args.run.partition(":")
+    run: Callable[[argparse.Namespace], int] = getattr(import_module(f"console.commands.{module}"), function)
+    try:
+        return int(run(args))
+    except Failure as failure:
+        print(f"racedeck: {failure.reason}", file=sys.stderr)
+        return failure.status
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our stdout has gone; nothing is wrong
+        return Exit.OK
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        status = _known(error)
+        if status is None:
+            raise
+        print(f"racedeck: {error}", file=sys.stderr)
+        return status
+
+
+def _known(error: Exception) -> Exit | None:
+    """The exit status of an error that is an answer, not a fault of ours."""
+    from console.config import SettingsError
+    from console.control.client import EngineGoneError, RefusedError
+
+    if isinstance(error, SettingsError):
+        return Exit.SETTINGS
+    if isinstance(error, RefusedError):
+        return Exit.REFUSED
+    return Exit.NO_ENGINE if isinstance(error, EngineGoneError) else None
+
+
+def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
+    """The command line. Simulators add their own arguments, and are imported only where `simulate` is called."""
+    top = argparse.ArgumentParser(
+        prog="racedeck",
+        description="The operator's console for sports timing. Without a command: attach, starting an engine if needed.",
+        epilog=EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"racedeck {version('racedeck')}")
+    _places(top, default=None)
+    _console(top)
+    top.set_defaults(run="console:attach")
+    commands = top.add_subparsers(metavar="COMMAND", title="commands")
+
+    def command(name: str, run: str, text: str) -> argparse.ArgumentParser:
+        # Defaults are the top level's, so that both `racedeck --config F status` and `... status --config F` work.
+        sub = commands.add_parser(name, help=text, description=text, epilog=EXITS)
+        sub.formatter_class = argparse.RawDescriptionHelpFormatter
+        sub.set_defaults(run=run)
+        _places(sub, default=argparse.SUPPRESS)
+        return sub
+
+    attach = command("attach", "console:attach", "attach a console, starting an engine if none runs (the default)")
+    _console(attach)
+
+    engine = command("engine", "engine:engine", "run the engine in the foreground, for systemd")
+    engine.add_argument("--print-unit", action="store_true", help="print a systemd unit file and exit")
+    engine.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    engine.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
+
+    command("stop", "engine:stop", "stop the engine")
+
+    demo = command("demo", "demo:demo", "watch a small simulated race; nothing of yours is touched")
+    demo.add_argument("--headless", action="store_true", help="no screen: print the race as it goes")
+    demo.add_argument("--for", dest="seconds", type=float, help="end after this many seconds")
+    demo.add_argument("--json", action="store_true", help="headless: print one JSON object at the end, nothing else")
+    demo.add_argument("--seed", type=int, default=7, help="another race for another number")
+    _look(demo)
+
+    status = command("status", "look:status", "how everything stands")
+    status.add_argument("--json", action="store_true", help="as one JSON object")
+
+    tail = command("tail", "look:tail", "the newest rows, or those beyond --since")
+    what = tail.add_mutually_exclusive_group()
+    what.add_argument("--passings", action="store_true", help="passings (the default)")
+    what.add_argument("--frames", action="store_true", help="frames, as they crossed the wire")
+    what.add_argument("--incidents", action="store_true", help="what the operator should know")
+    tail.add_argument("--device", default="", help="only of this device")
+    tail.add_argument("--since", type=int, metavar="SEQ", help="rows beyond this number; 0: all")
+    tail.add_argument("--limit", type=int, default=20, help="without --since: how many of the newest")
+    tail.add_argument("--follow", "-f", action="store_true", help="go on with those to come")
+    tail.add_argument("--json", action="store_true", help="one JSON object per line")
+
+    phase = command("phase", "act:phase", "set the phase of the event")
+    phase.add_argument("phase", choices=("test", "race", "closed"))
+
+    gun = command("gun", "act:gun", "say when the race clock showed zero")
+    gun.add_argument(
+        "time", nargs="?", default="now", help="now, HH:MM:SS[.f] in the event's zone, or an ISO date and time"
+    )
+    gun.add_argument("--device", default="", help="only the clock of this device")
+
+    send = command("send", "act:send", "send a command to a device, in the words of its manual")
+    send.add_argument("device")
+    send.add_argument("words", nargs="+", metavar="COMMAND")
+    send.add_argument("--json", action="store_true", help="the answer as one JSON object")
+
+    ports = command("ports", "doctor:ports", "serial ports by their stable names; opens none")
+    ports.add_argument("--json", action="store_true", help="one JSON object per line")
+
+    command("reload", "engine:reload", "have the engine read its settings again")
+
+    dump = command("dump", "look:dump", "everything of one kind, for spreadsheets and replays")
+    dump.add_argument("what", choices=("frames", "passings"))
+    dump.add_argument("--format", choices=("csv", "json"), default="csv")
+    dump.add_argument("--device", default="", help="only of this device")
+
+    replay = command(
+        "replay", "play:replay", "play recorded frames (`dump frames --format json`) back on pseudo-terminals"
+    )
+    replay.add_argument("file")
+    replay.add_argument("--speed", type=float, default=1.0, help="times as fast as it was; 0: as fast as it goes")
+
+    recover = command("recover", "recover:recover", "rebuild an event from its flight log alone")
+    recover.add_argument("flight_log", help="the flight.log of the lost event, or its mirror")
+
+    simulate = command("simulate", "play:simulate", "a stand-in for a device or for scoring software")
+    _simulators(simulate, list(argv if argv is not None else sys.argv[1:]))
+
+    doctor = command("doctor", "doctor:doctor", "check ports, permissions, clock, disk and addresses; opens no port")
+    doctor.add_argument("--json", action="store_true", help="one JSON object per finding")
+
+    settings = command("config", "settings:config", "check, show or find the settings")
+    settings.add_argument("what", choices=("check", "show", "path"))
+    return top
+
+
+def _places(sub: argparse.ArgumentParser, default: str | None) -> None:
+    sub.add_argument("--config", metavar="FILE", default=default, help="the settings (or RACEDECK_CONFIG)")
+    sub.add_argument("--state-dir", metavar="DIR", default=default, help="journals and sockets (or RACEDECK_STATE_DIR)")
+
+
+def _console(sub: argparse.ArgumentParser) -> None:
+    default = None if sub.prog == "racedeck" else argparse.SUPPRESS
+    sub.add_argument("--observe", action="store_true", default=default or False, help="only look")
+    _look(sub)
+
+
+def _look(sub: argparse.ArgumentParser) -> None:
+    """How a console looks on this terminal."""
+    nothing = None if sub.prog == "racedeck" else argparse.SUPPRESS
+    off = False if sub.prog == "racedeck" else argparse.SUPPRESS
+    sub.add_argument("--theme", choices=("dark", "light", "sun", "mono"), default=nothing, help="colours")
+    sub.add_argument(
+        "--slow", action="store_true", default=off, help="for slow links: draw four times a second at most"
+    )
+    sub.add_argument("--ascii", action="store_true", default=off, help="no box drawing")
+    sub.add_argument("--no-bell", action="store_true", default=off, help="no bell on a new alarm")
+
+
+def _simulators(sub: argparse.ArgumentParser, argv: list[str]) -> None:
+    names = ("timemachine", "cp545", "otimcon", "software", "scoring-tsv1", "race")
+    which = sub.add_subparsers(metavar="NAME", dest="simulator", required=True, title="simulators")
+    for name in names:
+        one = which.add_parser(name)
+        if "simulate" in argv and name in argv:
+            module = import_module(f"console.simulators.{SIMULATORS[name]}")
+            one.description = (module.__doc__ or "").partition("\n")[0]
+            module.arguments(one)
+
+
+SIMULATORS = {
+    "timemachine": "timemachine",
+    "cp545": "cp545",
+    "otimcon": "otimcon",
+    "software": "software",
+    "scoring-tsv1": "scoring",
+    "race": "race",
+}
+"""Name on the command line -> module of console.simulators."""
+
+
+if __name__ == "__main__":
+    sys.exit(main())

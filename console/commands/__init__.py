@@ -1,0 +1,1 @@
+"""The subcommands of `racedeck`, one file each or one per family; imported only when called."""

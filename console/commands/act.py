@@ -1,0 +1,79 @@
+"""`racedeck phase`, `gun`, `send`: what an operator does, from the command line."""
+
+import argparse
+import asyncio
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta, tzinfo
+
+from console.commands import show
+from console.commands.attach import Where, connect
+from console.control.client import Client, Done
+from console.exit import Exit, Failure
+from console.model import SECOND, Phase
+from console.timing.bind import find_zone, local_to_utc, nearest_day
+
+
+def _do(args: argparse.Namespace, act: Callable[[Client], Awaitable[Done]]) -> Done:
+    """Attach, act, detach."""
+
+    async def run() -> Done:
+        client = await connect(Where(args.config, args.state_dir))
+        try:
+            return await act(client)
+        finally:
+            client.close()
+
+    return asyncio.run(run())
+
+
+def phase(args: argparse.Namespace) -> int:
+    """Set the phase of the event."""
+    print(_do(args, lambda client: client.phase(Phase(args.phase.upper()))).text, file=sys.stderr)
+    return Exit.OK
+
+
+def gun(args: argparse.Namespace) -> int:
+    """Say when the race clock showed zero."""
+
+    async def fire(client: Client) -> Done:
+        zone = find_zone(client.state.timezone)
+        return await client.gun(gun_time(args.time, client.state.now, zone), args.device)
+
+    print(_do(args, fire).text, file=sys.stderr)
+    return Exit.OK
+
+
+def gun_time(given: str, now: int, zone: tzinfo) -> int:
+    """When the gun fired, ns since the epoch: `now`, `09:30:00.25` (the nearest one), or a date and time.
+
+    Raises Failure where `given` is none of these.
+    """
+    if given == "now":
+        return now
+    if found := re.fullmatch(r"(\d{1,2}):(\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?", given):
+        hours, minutes, seconds = (int(part or 0) for part in found.groups()[:3])
+        if hours < 24 and minutes < 60 and seconds < 60:
+            ns = ((hours * 60 + minutes) * 60 + seconds) * SECOND + int((found[4] or "0").ljust(9, "0"))
+            return nearest_day(ns, now, zone)
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        expected = "now, HH:MM:SS[.f], or YYYY-MM-DDTHH:MM:SS[.f]"
+        raise Failure(Exit.USAGE, f"gun time {given!r} is not understood: give {expected}") from None
+    if moment.tzinfo is not None:
+        return int(moment.timestamp() * 1000) * (SECOND // 1000)
+    digits = (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1) * 1000  # noqa: DTZ001 - digits, no zone yet
+    return local_to_utc(digits, zone)
+
+
+def send(args: argparse.Namespace) -> int:
+    """Send a command to a device, in the words of its manual."""
+    words = " ".join(args.words)
+    done = _do(args, lambda client: client.command(args.device, words))
+    if args.json:
+        show.out(show.json_line({"ok": done.ok, "text": done.text, **done.data}))
+    else:
+        show.out(show.plain(done.text))
+    return Exit.FAILED if done.ok is False else Exit.OK

@@ -1,0 +1,97 @@
+"""Reaching an engine: find it, start one where none runs, attach."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from console import places
+from console.control.client import Client, EngineGoneError
+from console.exit import Exit, Failure
+
+READY_WITHIN = 20.0
+"""Seconds a starting engine has to say that it is ready, or why not."""
+
+
+class Where:
+    """Settings file and state directory of this call, from `--config` and `--state-dir` or their defaults."""
+
+    def __init__(self, config: str | None, state: str | None) -> None:
+        self.config = places.config_file(config)
+        self.state = places.state_directory(state)
+
+    def socket(self) -> Path:
+        """The control socket: that of the settings' event; with unreadable settings, the only one there is.
+
+        Raises Failure where neither tells.
+        """
+        from console.config import SettingsError, load
+
+        try:
+            return places.socket_path(self.state, load(self.config).event.name)
+        except PermissionError as error:
+            raise Failure(Exit.SETTINGS, str(error)) from None
+        except SettingsError as error:
+            # A slip of the pen in the settings must not lock the operator out of a running engine.
+            sockets = places.running_sockets(self.state)
+            if len(sockets) == 1:
+                return sockets[0]
+            raise Failure(Exit.SETTINGS, str(error)) from None
+
+
+async def connect(where: Where, *, observe: bool = False) -> Client:
+    """Attach to the running engine. Raises Failure where there is none."""
+    try:
+        return await Client.connect(where.socket(), observe=observe)
+    except EngineGoneError:
+        raise Failure(Exit.NO_ENGINE, f"no engine runs for {where.config}; `racedeck` starts one") from None
+
+
+def start_engine(where: Where) -> None:
+    """Start an engine that outlives this terminal. Raises Failure with the engine's own words where it cannot start.
+
+    The engine becomes the leader of a session of its own, as a tmux server does, so that neither a hangup nor the end
+    of the terminal reaches it; it says through a pipe that it is ready, or why it is not.
+    """
+    ours, theirs = os.pipe()
+    command = [sys.executable, "-m", "console.cli", "engine", "--config", str(where.config)]
+    command += ["--state-dir", str(where.state), "--ready-fd", str(theirs)]
+    try:
+        where.state.mkdir(parents=True, exist_ok=True)
+        log = open(where.state / "engine.log", "ab")  # noqa: SIM115 - closed below, on every way out
+    except OSError as error:
+        os.close(ours)
+        os.close(theirs)
+        raise Failure(Exit.ENGINE, f"cannot write the state directory {where.state}: {error.strerror}") from None
+    with log, os.fdopen(ours, "rb") as answer:
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            pass_fds=[theirs],
+            cwd="/",
+        )
+        os.close(theirs)
+        word = _read_within(answer.fileno(), READY_WITHIN)
+    if word != "ready":
+        reason = word or f"the engine did not start; see {where.state / 'engine.log'}"
+        raise Failure(Exit.ENGINE, reason)
+
+
+def _read_within(handle: int, seconds: float) -> str:
+    """Everything that comes through the pipe until it closes, or for `seconds`."""
+    import select
+    import time
+
+    said = b""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and said != b"ready":
+        if not select.select([handle], [], [], left)[0]:
+            break
+        chunk = os.read(handle, 4096)
+        if not chunk:
+            break
+        said += chunk
+    return said.decode("utf-8", "replace").strip()

@@ -1,0 +1,46 @@
+"""`racedeck`: attach a console, starting an engine if none runs."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+from console.commands.attach import Where, start_engine
+from console.control.client import Client, EngineGoneError
+from console.exit import Exit, Failure
+
+
+def attach(args: argparse.Namespace) -> int:
+    """Attach, starting an engine if none runs."""
+    where = Where(args.config, args.state_dir)
+    socket = where.socket()
+    if not asyncio.run(_answers(socket)):
+        if args.observe:
+            raise Failure(Exit.NO_ENGINE, f"no engine runs for {where.config}; an observer does not start one")
+        start_engine(where)
+    if not sys.stdout.isatty():
+        raise Failure(Exit.USAGE, "stdout is no terminal; see `racedeck status` and `racedeck tail` (the engine runs)")
+    return show(socket, args)
+
+
+def show(socket: Path, args: argparse.Namespace) -> int:
+    """The screens, on this terminal, until the operator leaves."""
+    from screens.app import run
+
+    return run(
+        socket,
+        observe=args.observe,
+        slow=args.slow,
+        ascii=args.ascii,
+        theme=args.theme or "",
+        bell=not args.no_bell,
+    )
+
+
+async def _answers(socket: Path) -> bool:
+    try:
+        client = await Client.connect(socket, observe=True)
+    except EngineGoneError:
+        return False
+    client.close()
+    return True

@@ -1,0 +1,202 @@
+"""`racedeck status`, `tail`, `dump`: reading what the engine holds; the scriptable twins of the screens."""
+
+import argparse
+import asyncio
+import contextlib
+import csv
+import io
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import tzinfo
+from typing import Any, TypeAlias
+
+from console.commands import show
+from console.commands.attach import Where, connect
+from console.commands.rows import Rows, open_rows
+from console.exit import Exit
+from console.model import SECOND, EngineState, Frame, Incident, Resolved
+from console.timing.bind import find_zone
+
+Row: TypeAlias = Frame | Resolved | Incident
+
+
+def status(args: argparse.Namespace) -> int:
+    """How everything stands, once."""
+    state = asyncio.run(_state(Where(args.config, args.state_dir)))
+    if args.json:
+        show.out(show.json_line(show.status_row(state)))
+    else:
+        for line in status_lines(state):
+            show.out(line)
+    return Exit.TROUBLE if state.alarms else Exit.OK
+
+
+async def _state(where: Where) -> EngineState:
+    client = await connect(where, observe=True)
+    try:
+        return await client.refresh()
+    finally:
+        client.close()
+
+
+def status_lines(state: EngineState) -> list[str]:
+    """The status in plain lines, for eyes, screen readers and Braille."""
+    zone = find_zone(state.timezone)
+    now = show.clock_time(state.now, zone, 0)
+    sync = {True: "synchronised", False: "NOT synchronised", None: "synchronisation unknown"}[state.clock.synced]
+    journal = state.journal
+    lines = [
+        f"{state.event}: phase {state.phase}, {now} {state.timezone}, clock {sync}",
+        f"journal {journal.state.upper()}: {journal.frames} frames, {journal.passings} passings saved"
+        + (f", {journal.unsafe} NOT SAFE" if journal.unsafe else "")
+        + (f", {journal.dropped} LOST" if journal.dropped else "")
+        + (f" ({journal.reason})" if journal.reason else ""),
+        "",
+        f"{'DEVICE':<14} {'STATE':<24} {'HEARD':>8} {'FRAMES':>8} {'PASSINGS':>8}  WHERE",
+    ]
+    for one in state.devices:
+        word = device_word(one.state, one.retry_at, state.now)
+        heard = "never" if one.heard is None else show_age(state.now - one.heard)
+        lines.append(f"{one.name:<14} {word:<24} {heard:>8} {one.frames:>8} {one.passings:>8}  {one.where}")
+        if one.reason:
+            lines.append(f"{'':<14} {one.reason}")
+    lines += [
+        "",
+        f"{'EXPORT':<14} {'STATE':<12} {'JOURNALED':>9} {'SENT':>7} {'TCP':>7} {'WAIT':>6} {'HELD':>6}  WHERE",
+    ]
+    lines += [
+        f"{one.name:<14} {one.state:<12} {one.journaled:>9} {one.sent:>7} {one.tcp:>7} {one.waiting:>6} {one.held:>6}"
+        f"  {one.where}" + (f"  {one.reason}" if one.reason else "")
+        for one in state.exports
+    ]
+    if state.alarms:
+        lines += ["", "ALARMS"]
+        lines += [show.incident_line(one, zone) for one in state.alarms]
+    return lines
+
+
+def device_word(state: str, retry_at: int | None, now: int) -> str:
+    """`UP`, `DOWN retry 4s`."""
+    if retry_at is not None and retry_at > now:
+        return f"{state.upper()} retry {(retry_at - now) // SECOND + 1}s"
+    return state.upper()
+
+
+def show_age(ns: int) -> str:
+    """`0:42`, `2:11:05`."""
+    seconds = max(ns, 0) // SECOND
+    hours, minutes = seconds // 3600, seconds // 60 % 60
+    return f"{hours}:{minutes:02d}:{seconds % 60:02d}" if hours else f"{minutes}:{seconds % 60:02d}"
+
+
+def tail(args: argparse.Namespace) -> int:
+    """The newest rows, or those beyond `--since`; with `--follow` also those to come."""
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_tail(args))
+    return Exit.OK
+
+
+async def _tail(args: argparse.Namespace) -> None:
+    what = "frames" if args.frames else "incidents" if args.incidents else "passings"
+    rows = await open_rows(Where(args.config, args.state_dir), must_run=args.follow)
+    try:
+        printer = _printer(what, args.json, rows.zone)
+        last = 0
+        async for row in _rows(rows, what, args.device, args.since, args.follow, args.limit):
+            last = _number(row)
+            printer(row)
+        if not args.follow and not last:
+            print(f"no {what} yet", file=sys.stderr)
+    finally:
+        rows.close()
+
+
+async def _rows(rows: Rows, what: str, device: str, since: int | None, follow: bool, limit: int) -> AsyncIterator[Row]:
+    """Rows beyond `since` (None: the newest `limit`), and, while following, those to come."""
+    if since is None:
+        since = 0
+        for row in await _page(rows, what, None, limit, device):
+            since = _number(row)
+            yield row
+        if not follow:
+            return
+    while True:
+        page = await _page(rows, what, since, 500, device)
+        for row in page:
+            since = _number(row)
+            yield row
+        if not page:
+            if not follow:
+                return
+            await rows.wait()
+
+
+async def _page(rows: Rows, what: str, after: int | None, limit: int, device: str) -> Sequence[Row]:
+    match what:
+        case "frames":
+            return await rows.frames(after, limit, device)
+        case "passings":
+            return await rows.passings(after, limit, device)
+    return await rows.incidents(after, limit)
+
+
+def _number(row: Row) -> int:
+    return row.passing.seq if isinstance(row, Resolved) else row.seq
+
+
+def _printer(what: str, as_json: bool, zone: tzinfo) -> Callable[[Any], None]:
+    """What prints one row of the kind, as JSON or as a plain line."""
+    if as_json:
+        row = {"frames": show.frame_row, "passings": show.passing_row, "incidents": show.incident_row}[what]
+        return lambda one: show.out(show.json_line(row(one)))
+    if what == "passings":
+        show.out(show.PASSING_HEAD)
+    line = {"frames": show.frame_line, "passings": show.passing_line, "incidents": show.incident_line}[what]
+    return lambda one: show.out(line(one, zone))
+
+
+def dump(args: argparse.Namespace) -> int:
+    """Everything of one kind, as CSV or JSON lines, for spreadsheets and replays."""
+    asyncio.run(_dump(args))
+    return Exit.OK
+
+
+async def _dump(args: argparse.Namespace) -> None:
+    rows = await open_rows(Where(args.config, args.state_dir))
+    as_row = show.frame_row if args.what == "frames" else show.passing_row
+    try:
+        header = False
+        async for row in _rows(rows, args.what, args.device, 0, follow=False, limit=0):
+            cells = as_row(row)  # type: ignore[arg-type] # rows and their printer are chosen by the same word
+            if args.format == "json":
+                show.out(show.json_line(cells))
+                continue
+            if args.what == "passings":
+                cells = {key: cells[key] for key in PASSING_COLUMNS} | {
+                    "extra": "; ".join(f"{key}={value}" for key, value in cells.items() if key not in PASSING_COLUMNS)
+                }
+            if not header:
+                sys.stdout.write(csv_line(cells.keys()))
+                header = True
+            sys.stdout.write(csv_line(cells.values()))
+    finally:
+        rows.close()
+
+
+PASSING_COLUMNS = (
+    "seq", "frame", "device", "kind", "time", "utc", "tag", "bib", "channel", "point", "event", "read_type", "status",
+    "of", "basis", "origin", "generation", "phase", "change", "arrived",
+)  # fmt: skip
+"""Columns of `dump passings --format csv`; what the kind adds follows in one column, `extra`."""
+
+
+def csv_line(cells: Any) -> str:
+    """One CSV line. A cell that a spreadsheet would take for a formula is defused with an apostrophe."""
+    line = io.StringIO()
+    csv.writer(line).writerow([_harmless("" if cell is None else str(cell)) for cell in cells])
+    return line.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    cell = show.plain(cell)
+    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell

@@ -1,0 +1,69 @@
+"""`racedeck simulate` and `replay`: stand-ins for devices and peers."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+from console.cli import SIMULATORS
+from console.commands import show
+from console.exit import Exit, Failure
+
+
+def simulate(args: argparse.Namespace) -> int:
+    """Run one simulator until it is interrupted."""
+    module = import_module(f"console.simulators.{SIMULATORS[args.simulator]}")
+    try:
+        asyncio.run(module.main(args))
+    except OSError as error:
+        raise Failure(Exit.FAILED, f"simulate {args.simulator}: {error.strerror or error}") from None
+    return Exit.OK
+
+
+def replay(args: argparse.Namespace) -> int:
+    """Play every device of a recording back, each on a pseudo-terminal of its own."""
+    path = Path(args.file)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_replay(path, args.speed))
+    return Exit.OK
+
+
+async def _replay(path: Path, speed: float) -> None:
+    from console.simulators.port import PtyPort, RecordingError
+    from console.simulators.port import replay as play
+
+    ports = {}
+    for name in _devices(path):
+        ports[name] = PtyPort.open()
+        show.out(f"{name} {ports[name].where}")
+    print("open these ports, then press Enter here", file=sys.stderr)
+    await asyncio.to_thread(sys.stdin.readline)
+    try:
+        await asyncio.gather(*(play(port, path, speed, device=name) for name, port in ports.items()))
+    except RecordingError as error:
+        raise Failure(Exit.FAILED, str(error)) from None
+    finally:
+        for port in ports.values():
+            await port.close()
+
+
+def _devices(path: Path) -> list[str]:
+    """Devices that sent something in the recording, in the order of their first frame."""
+    names: dict[str, None] = {}
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for line in lines:
+                number += 1
+                row = json.loads(line)
+                if row["direction"] == "rx":
+                    names[row["device"]] = None
+    except OSError as error:
+        raise Failure(Exit.FAILED, f"{path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        hint = "record it with `racedeck dump frames --format json`"
+        raise Failure(Exit.FAILED, f"{path}: line {number} is not a recorded frame; {hint}") from None
+    return list(names)

@@ -1,0 +1,27 @@
+"""`racedeck config`: check, show or find the settings."""
+
+import argparse
+import sys
+
+import msgspec
+
+from console.commands import show
+from console.commands.attach import Where
+from console.exit import Exit
+
+
+def config(args: argparse.Namespace) -> int:
+    """Check, show or find the settings."""
+    where = Where(args.config, args.state_dir)
+    if args.what == "path":
+        show.out(str(where.config))
+        return Exit.OK
+    from console.config import load
+
+    settings = load(where.config)
+    if args.what == "show":
+        show.out(msgspec.json.format(msgspec.json.encode(settings)).decode())
+        return Exit.OK
+    count = f"{len(settings.devices)} devices, {len(settings.exports)} exports"
+    print(f"{where.config}: good: event {settings.event.name}, {count}", file=sys.stderr)
+    return Exit.OK

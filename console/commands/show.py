@@ -1,0 +1,224 @@
+"""How states and rows look outside the screens: the JSON that scripts rely on, and plain lines."""
+
+import base64
+import sys
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+import msgspec
+
+from console.model import SECOND, EngineState, ExportState, Frame, Incident, Resolved
+
+
+def json_line(value: Any) -> str:
+    """`value` as one line of JSON."""
+    return msgspec.json.encode(value).decode()
+
+
+def iso(wall: int | None, zone: tzinfo | None = None) -> str | None:
+    """A wall time as ISO 8601, all nine digits: in UTC with `Z`, or in `zone` with its offset. None stays None."""
+    if wall is None:
+        return None
+    seconds, rest = divmod(wall, SECOND)
+    if zone is None:
+        moment = datetime.fromtimestamp(seconds, tz=UTC)
+        return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
+    moment = datetime.fromtimestamp(seconds, tz=zone)
+    offset = f"{moment:%z}"
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}{offset[:3]}:{offset[3:]}"
+
+
+def frame_row(frame: Frame) -> dict[str, Any]:
+    """A frame as `tail --frames --json` prints it."""
+    return {
+        "seq": frame.seq,
+        "device": frame.device,
+        "direction": frame.direction,
+        "wall": iso(frame.wall),
+        "mono": frame.mono,
+        "raw": base64.b64encode(frame.raw).decode(),
+        "label": frame.label,
+        "flaw": frame.flaw,
+        "masked": frame.masked,
+        "by": frame.by,
+    }
+
+
+def passing_row(resolved: Resolved) -> dict[str, Any]:
+    """A passing as `tail --passings --json` prints it; what the kind adds comes last."""
+    one = resolved.passing
+    row = {
+        "seq": one.seq,
+        "frame": one.frame,
+        "device": one.device,
+        "kind": one.kind,
+        "time": one.time,
+        "utc": iso(resolved.utc),
+        "tag": one.tag,
+        "bib": resolved.bib,
+        "channel": one.channel,
+        "point": resolved.point,
+        "event": one.event,
+        "read_type": one.read_type,
+        "status": one.status,
+        "of": one.of,
+        "basis": one.basis,
+        "origin": one.origin,
+        "generation": one.generation,
+        "phase": one.phase,
+        "change": one.change,
+        "arrived": iso(one.wall),
+    }
+    return row | {key: value for key, value in one.extra.items() if key not in row}
+
+
+def incident_row(incident: Incident) -> dict[str, Any]:
+    """An incident as `tail --incidents --json` prints it."""
+    return {
+        "seq": incident.seq,
+        "wall": iso(incident.wall),
+        "level": incident.level,
+        "source": incident.source,
+        "text": incident.text,
+        "frame": incident.frame,
+    }
+
+
+def status_row(state: EngineState) -> dict[str, Any]:
+    """The engine's state as `status --json` prints it."""
+    return {
+        "event": state.event,
+        "phase": state.phase,
+        "now": iso(state.now),
+        "timezone": state.timezone,
+        "version": state.version,
+        "pid": state.pid,
+        "clock": {"source": state.clock.source, "synced": state.clock.synced, "offset_ns": state.clock.offset},
+        "newest": {
+            "frame": state.journal.frames,
+            "passing": state.journal.passings,
+            "incident": state.journal.incidents,
+        },
+        "journal": {
+            "state": state.journal.state,
+            "reason": state.journal.reason,
+            "path": state.journal.path,
+            "unsafe": state.journal.unsafe,
+            "dropped": state.journal.dropped,
+            "commit_ns": state.journal.commit,
+            "check": state.journal.check,
+        },
+        "devices": {
+            one.name: {
+                "type": one.type,
+                "where": one.where,
+                "state": one.state,
+                "reason": one.reason,
+                "heard": iso(one.heard),
+                "frames": one.frames,
+                "passings": one.passings,
+                "repeats": one.repeats,
+                "flaws": one.flaws,
+                "drift_ns": one.drift,
+                "holes": list(one.holes),
+                "facts": one.facts,
+            }
+            for one in state.devices
+        },
+        "exports": {one.name: export_row(one) for one in state.exports},
+        "incidents": state.journal.incidents,
+        "alarms": [incident_row(one) for one in state.alarms],
+        "consoles": state.consoles,
+    }
+
+
+def export_row(one: ExportState) -> dict[str, Any]:
+    """An export's figures, and those of each peer."""
+    figures = ("journaled", "sent", "tcp", "acked", "waiting", "held", "unmapped")
+    return {
+        "type": one.type,
+        "where": one.where,
+        "state": one.state,
+        "reason": one.reason,
+        **{name: getattr(one, name) for name in figures},
+        "oldest": iso(one.oldest),
+        "peers": [
+            {
+                "address": peer.address,
+                "connected": peer.connected,
+                **{name: getattr(peer, name) for name in figures},
+                "oldest": iso(peer.oldest),
+                "note": peer.note,
+            }
+            for peer in one.peers
+        ],
+    }
+
+
+def summary_row(state: EngineState) -> dict[str, Any]:
+    """What `demo --headless --json` prints at its end."""
+    figures = ("journaled", "sent", "tcp", "waiting", "held")
+    return {
+        "devices": {one.name: {"frames": one.frames, "passings": one.passings} for one in state.devices},
+        "exports": {one.name: {name: getattr(one, name) for name in figures} for one in state.exports},
+        "incidents": state.journal.incidents,
+    }
+
+
+# --- plain lines ---
+
+
+def clock_time(wall: int | None, zone: tzinfo, digits: int = 2) -> str:
+    """`10:41:47.83` in `zone`; `?` where unknown."""
+    if wall is None:
+        return "?"
+    moment = datetime.fromtimestamp(wall // SECOND, tz=zone)
+    fraction = f"{wall % SECOND:09d}"[:digits]
+    return f"{moment:%H:%M:%S}" + (f".{fraction}" if digits else "")
+
+
+def escaped(raw: bytes) -> str:
+    """Bytes as one line that no terminal obeys: printable ASCII as it is, the rest as \\xNN, \\r, \\n, \\t."""
+    return repr(raw)[2:-1].replace('\\"', '"').replace("\\'", "'")
+
+
+def plain(text: str) -> str:
+    """Text from a device, safe for a terminal: control characters escaped."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def frame_line(frame: Frame, zone: tzinfo) -> str:
+    """A frame as one line."""
+    arrow = "<" if frame.direction == "rx" else ">"
+    flaw = f"  !! {plain(frame.flaw)}" if frame.flaw else ""
+    by = f"  ({frame.by})" if frame.by else ""
+    when = clock_time(frame.wall, zone, 3)
+    return f"{frame.seq:8d}  {when}  {frame.device:<12} {arrow} {escaped(frame.raw)}  {plain(frame.label)}{by}{flaw}"
+
+
+PASSING_HEAD = f"{'#':>8}  {'TIME OF DAY':<12} {'DEVICE TIME':<16} {'DEVICE':<12} {'POINT':<12} {'BIB/TAG':<10} STATUS"
+
+
+def passing_line(resolved: Resolved, zone: tzinfo) -> str:
+    """A passing as one line, under PASSING_HEAD."""
+    one = resolved.passing
+    who = resolved.bib or one.tag or ("GUN" if one.kind == "gun" else "----")
+    status = one.status if one.phase != "TEST" else f"{one.status} TEST"
+    if one.of is not None:
+        status += f" of #{one.of}"
+    return (
+        f"{one.seq:8d}  {clock_time(resolved.utc, zone):<12} {plain(one.time or '?'):<16} {one.device:<12} "
+        f"{plain(resolved.point or '?'):<12} {plain(who):<10} {status}"
+    )
+
+
+def incident_line(incident: Incident, zone: tzinfo) -> str:
+    """An incident as one line."""
+    when = clock_time(incident.wall, zone, 0)
+    return f"{incident.seq:8d}  {when}  {incident.level:<8} {incident.source:<12} {plain(incident.text)}"
+
+
+def out(line: str) -> None:
+    """One line of data on stdout, at once: the reader may be a pipe that follows us."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
