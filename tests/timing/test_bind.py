@@ -1,0 +1,122 @@
+"""From a device's own time to UTC, as far as it is known."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.model import SECOND, Basis, Gun, Kind, Origin, Passing, Phase, Status
+from console.timing.bind import DAY, START_LINE, Binder, Points, find_zone, local_to_utc, nearest_day, utc_to_local
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()) * SECOND
+
+
+def clock(hours: int, minutes: int = 0, seconds: int = 0) -> int:
+    return ((hours * 60 + minutes) * 60 + seconds) * SECOND
+
+
+def passing(basis: Basis, ns: int | None, **more: object) -> Passing:
+    defaults: dict[str, object] = {
+        "seq": 1,
+        "frame": 1,
+        "index": 0,
+        "device": "chute",
+        "kind": Kind.PLACE,
+        "wall": at("2026-06-01T10:00:00"),
+        "time": "",
+        "day": None,
+        "tag": None,
+        "bib": None,
+        "channel": "11",
+        "event": None,
+        "generation": 1,
+        "phase": Phase.RACE,
+        "read_type": 2,
+        "origin": Origin.LIVE,
+        "status": Status.LIVE,
+        "of": None,
+    }
+    return Passing(basis=basis, ns=ns, **(defaults | more))  # type: ignore[arg-type]
+
+
+class TestTimeOfDay:
+    def test_with_a_date_is_that_moment_in_the_event_s_zone(self) -> None:
+        day = at("2024-11-28T00:00:00") // DAY
+        found = Binder(PARIS).utc(passing(Basis.DAY, clock(13, 50, 12), day=day))
+        assert found == at("2024-11-28T12:50:12")
+
+    @pytest.mark.parametrize(
+        ("arrived", "shown", "meant"),
+        [
+            ("2026-06-01T22:00:05", clock(23, 59, 59), "2026-06-01T21:59:59"),
+            ("2026-06-01T21:59:59", clock(0, 0, 1), "2026-06-01T22:00:01"),
+            ("2026-06-01T10:00:00", clock(12, 0, 0), "2026-06-01T10:00:00"),
+        ],
+    )
+    def test_without_a_date_is_the_day_nearest_to_its_arrival(self, arrived: str, shown: int, meant: str) -> None:
+        assert nearest_day(shown, at(arrived), PARIS) == at(meant)
+
+    def test_without_a_date_and_not_live_is_unknown(self) -> None:
+        assert Binder(PARIS).utc(passing(Basis.DAY, clock(12), origin=Origin.RECALL)) is None
+
+
+class TestRaceClock:
+    def test_without_a_gun_is_unknown(self) -> None:
+        assert Binder(PARIS).utc(passing(Basis.RACE, clock(1))) is None
+
+    def test_counts_from_the_first_start_line_of_its_generation(self) -> None:
+        binder = Binder(PARIS)
+        for wall, generation, ns in ((100, 1, 0), (700, 1, 600), (9000, 2, 0)):
+            gun = Gun(device="chute", generation=generation, ns=ns * SECOND, wall=wall * SECOND, source=START_LINE)
+            binder.add_guns([gun])
+        assert binder.utc(passing(Basis.RACE, 10 * SECOND)) == 110 * SECOND
+        assert binder.utc(passing(Basis.RACE, 10 * SECOND, generation=2)) == 9010 * SECOND
+        assert binder.utc(passing(Basis.RACE, 10 * SECOND, generation=3)) is None
+
+    def test_the_operator_s_word_replaces_the_start_line(self) -> None:
+        binder = Binder(PARIS)
+        binder.add_guns([Gun(device="chute", generation=1, ns=0, wall=100 * SECOND, source=START_LINE)])
+        binder.add_guns([Gun(device="chute", generation=1, ns=0, wall=90 * SECOND, source="anna")])
+        binder.add_guns([Gun(device="chute", generation=1, ns=0, wall=100 * SECOND, source=START_LINE)])
+        assert binder.utc(passing(Basis.RACE, 10 * SECOND)) == 100 * SECOND
+
+    def test_a_clock_preset_to_more_than_zero_is_counted_from_there(self) -> None:
+        binder = Binder(PARIS)
+        binder.add_guns(
+            [Gun(device="chute", generation=1, ns=clock(9), wall=at("2026-06-01T07:00:00"), source=START_LINE)]
+        )
+        assert binder.utc(passing(Basis.RACE, clock(9, 30))) == at("2026-06-01T07:30:00")
+
+
+def test_an_epoch_is_wall_clock_digits_in_the_event_s_zone() -> None:
+    assert Binder(PARIS).utc(passing(Basis.EPOCH, at("2026-06-01T12:00:00"))) == at("2026-06-01T10:00:00")
+
+
+def test_a_span_is_no_moment() -> None:
+    assert Binder(PARIS).utc(passing(Basis.SPAN, clock(0, 1))) is None
+
+
+@given(st.integers(0, 4_000_000_000), st.sampled_from(["Europe/Paris", "America/St_Johns", "UTC", "Asia/Kathmandu"]))
+def test_utc_survives_the_way_through_local_digits_but_for_the_hour_lived_twice(second: int, name: str) -> None:
+    zone = find_zone(name)
+    utc = second * SECOND + 7
+    there_and_back = local_to_utc(utc_to_local(utc, zone), zone)
+    assert there_and_back == utc or datetime.fromtimestamp(second, zone).fold == 1
+
+
+def test_points_go_by_channel_then_device_then_type() -> None:
+    points = Points({"1": "Start"}, "", lambda channel: f"Ctl {channel}" if channel else None)
+    assert [points.point(channel) for channel in ("1", "31", None)] == ["Start", "Ctl 31", None]
+    assert Points({"1": "Start"}, "Finish").point("4") == "Finish"
+
+
+def test_a_zone_that_does_not_exist_is_named() -> None:
+    for name in ("Europe/Pariss", "../etc/passwd", "", "/etc/localtime"):
+        with pytest.raises(ValueError, match="no time zone"):
+            find_zone(name)
