@@ -7,7 +7,7 @@ before anything else happens; what it wants to say goes through its `Outlet`, wh
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -34,10 +34,9 @@ class DeviceSettings(Struct, frozen=True, kw_only=True):
     address: str = ""
     """`host:port` of a device, or of a serial bridge in front of it."""
     baud: int = 9600
-    data_bits: int = 8
-    parity: str = "none"
-    """`none`, `even` or `odd`."""
-    stop_bits: int = 1
+    data_bits: Literal[7, 8] = 8
+    parity: Literal["none", "even", "odd"] = "none"
+    stop_bits: Literal[1, 2] = 1
     points: dict[str, str] = {}
     """Channel -> timing point."""
     point: str = ""
