@@ -72,7 +72,7 @@ def test_three_devices_and_two_exports(tmp_path: Path) -> None:
         ),
         (
             EVENT + device(parity="evn"),
-            "racedeck.toml: device \"chute\": parity must be one of none, even, odd (got 'evn')",
+            "racedeck.toml: device \"chute\": parity must be one of even, none, odd (got 'evn')",
         ),
         (
             EVENT + device(port=None),
