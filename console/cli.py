@@ -31,10 +31,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except Exception as error:
         status = _known(error)
-        if status is None:
-            raise
-        print(f"racedeck: {error}", file=sys.stderr)
-        return status
+        print(f"racedeck: {error if status is not None else _unknown(error)}", file=sys.stderr)
+        return Exit.FAILED if status is None else status
 
 
 def _known(error: Exception) -> Exit | None:
@@ -47,6 +45,16 @@ def _known(error: Exception) -> Exit | None:
     if isinstance(error, RefusedError):
         return Exit.REFUSED
     return Exit.NO_ENGINE if isinstance(error, EngineGoneError) else None
+
+
+def _unknown(error: Exception) -> str:
+    """What to say of a fault of ours; where it happened goes to a file, not to the operator's terminal."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="racedeck-fault-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    return f"this is a fault in RaceDeck: {error!r}; please report it with {file.name}"
 
 
 def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:

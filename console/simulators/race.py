@@ -16,9 +16,11 @@ from datetime import tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from console.exit import Exit, Failure
 from console.simulators.cp545 import Cp545
-from console.simulators.otimcon import Station, wall_clock
+from console.simulators.otimcon import wall_clock
 from console.simulators.otimcon_card import Card
+from console.simulators.otimcon_firmware import Station
 from console.simulators.port import PtyPort
 from console.simulators.scoring import Scoring
 from console.simulators.software import Software
@@ -118,25 +120,34 @@ async def main(args: Namespace) -> None:
     race = Race(args.timezone, args.seed)
     try:
         _tell({"devices": await race.open()})
-        exports = json.loads(await lines.readline() or "{}")
-        if exports:
-            await _hold(race, exports, lines)
+        if asked := (await lines.readline()).strip():
+            exports = _exports(asked)
+            await _hold(race, Software(exports["software"]), Scoring(exports["scoring"]), lines)
     finally:
         await race.close()
 
 
-async def _hold(race: Race, exports: dict[str, str], lines: asyncio.StreamReader) -> None:
-    """Race until told to stop, or until nobody is there to tell; then leave the clients a moment of their own."""
-    software, scoring = Software(exports["software"]), Scoring(exports["scoring"])
-    clients = [asyncio.create_task(software.run()), asyncio.create_task(scoring.run())]
-    await asyncio.gather(software.connected.wait(), scoring.connected.wait())
+def _exports(line: bytes) -> dict[str, str]:
+    try:
+        exports: dict[str, str] = json.loads(line)
+        return {name: str(exports[name]) for name in ("software", "scoring")}
+    except (ValueError, KeyError, TypeError):
+        expected = '{"software": "host:port", "scoring": "host:port"}'
+        raise Failure(Exit.USAGE, f"simulate race: expected {expected} on stdin, got {line!r}") from None
+
+
+async def _hold(race: Race, software: Software, scoring: Scoring, lines: asyncio.StreamReader) -> None:
+    """Race until told to stop, or until nobody is there to tell; the clients stay on until the line after that."""
+    running = [asyncio.create_task(software.run()), asyncio.create_task(scoring.run())]
+    await software.until(lambda: software.connected)
+    await scoring.until(lambda: scoring.connected)
     racing = asyncio.create_task(race.run())
     await lines.readline()
     await _end(racing)
     await lines.readline()
     _tell({"software": len(software.lines), "scoring": len(scoring.reads)})
-    for client in clients:
-        await _end(client)
+    for task in running:
+        await _end(task)
 
 
 async def _end(task: asyncio.Task[None]) -> None:
