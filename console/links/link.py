@@ -43,8 +43,8 @@ class Link(ABC):
         """Wait, after an `abort()` or a loss, until the port is free for the next."""
 
     def lines(self) -> dict[str, bool | None]:
-        """State of the modem lines CTS, DSR, CD, RTS and DTR; None: not available here."""
-        return dict.fromkeys(("CTS", "DSR", "CD", "RTS", "DTR"))
+        """State of the modem lines CTS, DSR, CD, RTS and DTR; None: not available. Empty where a link can have none."""
+        return {}
 
 
 class Endpoint(ABC):

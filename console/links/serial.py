@@ -287,7 +287,7 @@ class _SerialLink(TransportLink):
 
     def lines(self) -> dict[str, bool | None]:
         if self._transport is None or not self._port.is_open or not self._port.has_lines():
-            return super().lines()
+            return dict.fromkeys(("CTS", "DSR", "CD", "RTS", "DTR"))
         port = self._port
         return {"CTS": port.cts, "DSR": port.dsr, "CD": port.cd, "RTS": port.rts, "DTR": port.dtr}
 

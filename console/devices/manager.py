@@ -1,0 +1,94 @@
+"""Runs all devices, each on its own."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from console.devices import driver_class
+from console.devices.driver import CommandError, DeviceSettings, Reply
+from console.devices.runner import DeviceRunner
+from console.devices.session import ManagerDesk
+from console.links.address import parse_address
+from console.links.backoff import MOST
+from console.links.link import Endpoint
+from console.links.serial import SerialPort
+from console.links.tcp import TcpClient
+from console.model import DeviceState, Level
+
+log = logging.getLogger("racedeck")
+
+
+def endpoint_for(settings: DeviceSettings) -> Endpoint:
+    """Where the device is: on a serial port, or behind `address`."""
+    if settings.address:
+        return TcpClient(*parse_address(settings.address))
+    return SerialPort(
+        settings.port,
+        settings.baud,
+        settings.data_bits,
+        settings.parity,
+        settings.stop_bits,
+        hangup=driver_class(settings.type).hangup,
+    )
+
+
+class Manager:
+    """The devices of an event."""
+
+    def __init__(self, desk: ManagerDesk, endpoint_for: Callable[[DeviceSettings], Endpoint] = endpoint_for) -> None:
+        self._desk = desk
+        self._endpoint_for = endpoint_for
+        self._runners: dict[str, DeviceRunner] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._applying = asyncio.Lock()
+
+    async def apply(self, settings: list[DeviceSettings]) -> None:
+        """Make the devices what `settings` say; only those that differ are stopped or started again."""
+        async with self._applying:
+            wanted = {one.name: one for one in settings}
+            kept = {
+                name: runner for name, runner in self._runners.items() if name in wanted and runner.adopt(wanted[name])
+            }
+            await self._end(self._runners.keys() - kept.keys())
+            self._runners = {name: kept.get(name) or self._begin(one) for name, one in wanted.items()}
+        self._desk.changed()
+
+    def states(self) -> list[DeviceState]:
+        """All devices, in the order of the settings."""
+        return [runner.state() for runner in self._runners.values()]
+
+    async def command(self, device: str, words: str, by: str) -> Reply:
+        """Send a command to `device` for `by`. Raises CommandError, or ConnectionError where it is not connected."""
+        runner = self._runners.get(device)
+        if runner is None:
+            known = ", ".join(self._runners) or "none"
+            raise CommandError(f"no device {device!r}; there is {known}")
+        return await runner.command(words, by)
+
+    async def stop(self) -> None:
+        """Disconnect all devices, and journal their half lines."""
+        async with self._applying:
+            await self._end(self._tasks.keys())
+
+    def _begin(self, settings: DeviceSettings) -> DeviceRunner:
+        runner = DeviceRunner(settings, self._desk, self._endpoint_for)
+        self._tasks[settings.name] = asyncio.create_task(
+            self._supervise(settings.name, runner), name=f"device {settings.name}"
+        )
+        return runner
+
+    async def _end(self, names: Iterable[str]) -> None:
+        ending = [self._tasks.pop(name) for name in list(names)]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
+
+    async def _supervise(self, name: str, runner: DeviceRunner) -> None:
+        """Run a device; should the runner itself fail, tell it and begin again: no device is ever given up."""
+        while True:
+            try:
+                await runner.run()
+            except Exception:
+                log.exception("runner of %s failed", name)
+                self._desk.trouble(Level.ALARM, name, "the device's task failed, see the log; it is started again")
+            await asyncio.sleep(MOST)
