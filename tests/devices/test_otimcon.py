@@ -1,9 +1,13 @@
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from console.codecs import otimcon_records
 from console.devices import otimcon
@@ -17,6 +21,8 @@ from console.simulators.port import Port
 
 WALL = 1_795_166_400_000_000_000  # 2026-11-20 09:20:00 UTC
 UID = bytes.fromhex("04A1B2C3")
+VECTORS = Path(__file__).parents[1] / "vectors" / "otimcon.json"
+PRINTED = [row[0].encode("latin-1") for case in json.loads(VECTORS.read_text()) for row in case["pieces"]]
 
 
 class Cable(Port):
@@ -298,6 +304,15 @@ def test_clock_differences() -> None:
         (noon - 86400 * 365, "365.0 days behind"),
     ):
         assert otimcon._difference(epoch, WALL) == words
+
+
+@given(st.lists(st.binary(max_size=80) | st.sampled_from(PRINTED), max_size=12).map(b"".join))
+def test_any_bytes_are_taken_and_explained(stream: bytes) -> None:
+    heard = understood(stream)
+    assert stream.startswith(b"".join(frame.raw for frame in heard))
+    assert all(frame.label for frame in heard)
+    for frame in [*heard, Heard(raw=stream, label="")]:
+        assert bool(Otimcon.explain(frame.raw)) == bool(frame.raw)
 
 
 def test_silence() -> None:
