@@ -223,6 +223,7 @@ class DeviceRunner:
         if session.failed or not self._take(session, lambda: driver.receive(data, wall), wall, mono):
             self._journal(Heard(raw=data, label="garbage", flaw="not decoded: the driver failed"), wall, mono)
         if self._state is LinkState.SILENT:
+            self._stirred.set()
             self._trouble(Level.NOTE, f"heard again after {_span(mono - session.last_byte)}")
         session.last_byte = mono
         if session.valid:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for `condition`; the test's own time limit ends what never comes."""
-    while not condition():  # noqa: ASYNC110 - of what is no coroutine's to signal
+    while not condition():
         await asyncio.sleep(0.002)
 
 

@@ -1,0 +1,516 @@
+import asyncio
+import os
+import random
+import socket
+from collections.abc import AsyncIterator, Callable
+from itertools import repeat
+from pathlib import Path
+
+import pytest
+
+from console.devices import DRIVERS, driver_class, runner
+from console.devices.driver import CommandError, DeviceSettings
+from console.devices.manager import Manager, endpoint_for
+from console.devices.runner import drift
+from console.links.link import Endpoint
+from console.links.nullmodem import NullModem
+from console.model import SECOND, Basis, DeviceState, Direction, Heard, Kind, Level, LinkState, Origin, Reading
+from console.simulators.port import PtyPort, TcpPort
+from console.timing.bind import find_zone
+from tests.devices.scripted import MemoryDesk, Scripted, ScriptedSettings
+from tests.links.recorder import Recorder, until
+
+
+class Bench:
+    """A manager, its desk, and the far ends of null modems, one per device without port or address."""
+
+    def __init__(self) -> None:
+        self.desk = MemoryDesk()
+        self.cables: dict[str, NullModem] = {}
+        self.manager = Manager(self.desk, self.endpoint)
+
+    def endpoint(self, settings: DeviceSettings) -> Endpoint:
+        if settings.port or settings.address:
+            return endpoint_for(settings)
+        return self.cables.setdefault(settings.name, NullModem()).a
+
+    async def start(self, *settings: DeviceSettings) -> None:
+        await self.manager.apply(list(settings))
+
+    def state(self, name: str = "d") -> DeviceState:
+        return next(state for state in self.manager.states() if state.name == name)
+
+    async def reaches(self, *states: LinkState, name: str = "d") -> DeviceState:
+        await until(lambda: self.state(name).state in states)
+        return self.state(name)
+
+    async def far(self, name: str = "d") -> tuple[Callable[[bytes], None], Recorder]:
+        """The device's end of its null modem, once the manager has opened its own."""
+        await until(lambda: name in self.cables and self.cables[name].a.link)
+        ear = Recorder()
+        return (await self.cables[name].b.open(ear)).write, ear
+
+
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.setitem(DRIVERS, "scripted", "tests.devices.scripted:Scripted")
+    monkeypatch.setattr(Scripted, "made", 0)
+    monkeypatch.setattr(Scripted, "attend_fails", [])
+    monkeypatch.setattr(runner, "backoff", lambda: repeat(0.01))
+    made = Bench()
+    yield made
+    await made.manager.stop()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not [task for task in others if "device" in task.get_name() or "runner" in repr(task)]
+
+
+def device(name: str = "d", **settings: object) -> ScriptedSettings:
+    return ScriptedSettings(name=name, type="scripted", **settings)  # type: ignore[arg-type]
+
+
+# --- states ---
+
+
+async def test_open_until_something_valid_comes_then_up(bench: Bench) -> None:
+    await bench.start(device())
+    write, _ = await bench.far()
+    state = await bench.reaches(LinkState.OPEN)
+    assert (state.heard, state.drift, state.reason) == (None, None, "")
+    write(b"bad 1\n")
+    await until(lambda: bench.desk.frames)
+    assert bench.state().state is LinkState.OPEN
+    write(b"good\n")
+    state = await bench.reaches(LinkState.UP)
+    assert state.heard == bench.desk.frames[-1].wall
+    assert state.facts == {"last": "good"}
+    assert state.commands == Scripted.commands
+    await bench.manager.stop()
+    assert bench.state().state is LinkState.CLOSED
+    assert bench.desk.told(Level.ALARM) == []
+
+
+async def test_every_byte_is_journaled_with_its_stamp_before_the_state_tells(bench: Bench) -> None:
+    await bench.start(device())
+    write, _ = await bench.far()
+    write(b"one\ntwo\nthr")
+    write(b"ee\nhalf")
+    await until(lambda: len(bench.desk.frames) == 3)
+    await bench.manager.stop()
+    assert bench.desk.raw("d") == b"one\ntwo\nthree\nhalf"
+    assert [draft.flaw for draft in bench.desk.frames] == ["", "", "", "cut short"]
+    assert [draft.label for draft in bench.desk.frames] == ["one", "two", "three", "garbage"]
+    assert all(draft.wall and draft.mono and not draft.by for draft in bench.desk.frames)
+
+
+async def test_bytes_that_come_before_the_driver_is_ready_are_not_lost(bench: Bench) -> None:
+    """A TCP device greets in the same breath as it accepts."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        await bench.start(device(address=f"{host}:{port}", greeting="hello"))
+        listener.setblocking(False)
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+        with connection:
+            connection.send(b"first\nsecond\n")
+            await until(lambda: bench.desk.raw("d") == b"first\nsecond\n")
+
+
+# --- loss and return ---
+
+
+async def test_a_loss_is_told_once_and_the_return_with_how_long(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "STEADY", 0.0)
+    await bench.start(device())
+    write, _ = await bench.far()
+    write(b"good\nhalf a li")
+    await bench.reaches(LinkState.UP)
+    await until(lambda: bench.cables["d"].b.link and not bench.cables["d"].b.link.pending())
+    tried = 0
+    open_end = bench.cables["d"].a.open
+
+    async def count(receiver: Recorder) -> object:
+        nonlocal tried
+        tried += 1
+        return await open_end(receiver)
+
+    monkeypatch.setattr(bench.cables["d"].a, "open", count)
+    bench.cables["d"].cut("dog")
+    state = await bench.reaches(LinkState.DOWN)
+    assert state.reason == "dog"
+    assert state.retry_at is not None
+    assert bench.desk.frames[-1].raw == b"half a li"
+    assert bench.desk.frames[-1].flaw == "cut short"
+    await until(lambda: tried >= 3)
+    state = bench.state()
+    assert (state.state, state.reason) == (LinkState.DOWN, "null modem a: the cable is cut")
+    assert bench.desk.told(Level.ALARM) == ["link lost: dog"]
+    since = state.since
+    bench.desk.later(134)
+    bench.cables["d"].mend()
+    await bench.reaches(LinkState.OPEN)
+    assert bench.state().since > since
+    await until(lambda: bench.desk.told(Level.NOTE))
+    assert bench.desk.told(Level.NOTE) == ["back after 2 min 14 s"]
+    assert bench.desk.told(Level.ALARM) == ["link lost: dog"]
+
+
+async def test_a_link_that_is_cut_off_at_once_is_down_and_told_once(bench: Bench) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        await bench.start(device(address="{}:{}".format(*listener.getsockname())))
+        for _ in range(5):
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            connection.close()
+        await bench.manager.stop()
+    assert len(bench.desk.told(Level.ALARM)) == 1
+    assert "the other side closed the connection" in bench.desk.told(Level.ALARM)[0]
+    assert bench.desk.told(Level.NOTE) == []
+
+
+async def test_a_device_that_is_not_there_at_the_start_is_told_with_what_to_check(bench: Bench, tmp_path: Path) -> None:
+    path = tmp_path / "ttyUSB0"
+    await bench.start(device(port=str(path)))
+    state = await bench.reaches(LinkState.DOWN)
+    assert state.where == str(path)
+    assert bench.desk.told(Level.ALARM) == [f"no link: {state.reason}"]
+    assert "does not exist: check cable and adapter" in state.reason
+    with pytest.raises(ConnectionError, match=r"d is not connected .*does not exist.* nothing was sent"):
+        await bench.manager.command("d", "SAY hello", "tester")
+
+
+async def test_a_port_that_comes_back_under_its_name_with_another_node(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pty goes away in the middle of a line, and another takes its place under the same link."""
+    monkeypatch.setattr(runner, "backoff", lambda: repeat(50.0))  # only the node itself wakes it
+    port = PtyPort.open(tmp_path / "usb-FTDI")
+    try:
+        await bench.start(device(port=str(tmp_path / "usb-FTDI"), greeting="who?\n"))
+        assert await port.read() == b"who?\n"
+        first = os.readlink(tmp_path / "usb-FTDI")
+        taken = os.open(first, os.O_RDWR | os.O_NOCTTY)  # so that the next pty gets another number
+        try:
+            port.write(b"1\n2\n3 and a ha")
+            await until(lambda: bench.desk.raw("d") == b"1\n2\n")
+            await until(lambda: bench.state().state is LinkState.UP)
+            await port.drop(away=0.02)
+            assert os.readlink(tmp_path / "usb-FTDI") != first
+            assert await port.read() == b"who?\n"
+            assert bench.desk.raw("d") == b"1\n2\n3 and a ha"
+            port.write(b"4\n")
+            await until(lambda: bench.desk.raw("d").endswith(b"4\n"))
+        finally:
+            os.close(taken)
+    finally:
+        await port.close()
+    assert len(bench.desk.told(Level.ALARM)) == 1
+
+
+async def test_a_busy_port_is_said_in_words_and_taken_when_it_is_free(bench: Bench) -> None:
+    port = PtyPort.open()
+    try:
+        await bench.start(device("first", port=port.where))
+        await bench.reaches(LinkState.OPEN, name="first")
+        await bench.start(device("first", port=port.where), device("second", port=port.where))
+        state = await bench.reaches(LinkState.DOWN, name="second")
+        assert f"{port.where}: in use by" in state.reason
+        assert bench.state("first").state is LinkState.OPEN
+        await bench.start(device("second", port=port.where))
+        await bench.reaches(LinkState.OPEN, name="second")
+    finally:
+        await port.close()
+
+
+# --- silence ---
+
+
+async def test_a_device_that_accepts_and_says_nothing_is_silent(bench: Bench) -> None:
+    port = TcpPort.listen()
+    try:
+        await bench.start(device(address=port.where, silent_after=0.02))
+        state = await bench.reaches(LinkState.SILENT)
+        assert state.reason == "nothing heard for 0 s: check that the device is on, and its cable"
+        assert len(bench.desk.told(Level.ALARM)) == 1
+        bench.desk.later(60)
+        port.write(b"go")
+        await until(lambda: bench.desk.told(Level.NOTE))
+        assert "heard again after 1 min" in bench.desk.told(Level.NOTE)[0]
+        assert bench.state().state is not LinkState.UP  # bytes, yet no frame
+        await bench.reaches(LinkState.SILENT)
+        port.write(b"od\n")
+        await until(lambda: len(bench.desk.told(Level.NOTE)) == 2)
+        assert bench.desk.raw("d") == b"good\n"
+        await bench.reaches(LinkState.SILENT)
+        assert len(bench.desk.told(Level.ALARM)) == 3
+    finally:
+        await port.close()
+
+
+async def test_silence_that_is_normal_is_no_state(bench: Bench) -> None:
+    await bench.start(device(silent_after=0))
+    await bench.reaches(LinkState.OPEN)
+    bench.desk.later(86_400)
+    write, _ = await bench.far()
+    write(b"good\n")
+    await bench.reaches(LinkState.UP)
+    assert bench.desk.troubles == []
+
+
+# --- flaws and notes ---
+
+
+async def test_flaws_of_a_kind_are_told_once_a_minute(bench: Bench) -> None:
+    await bench.start(device())
+    write, _ = await bench.far()
+    write(b"bad 06B4\nbad 0000\nbad 1111\nnote card full\nnote card full\n")
+    await until(lambda: len(bench.desk.frames) == 5)
+    assert bench.desk.troubles == [(Level.WARNING, "d", "checksum: got 06B4"), (Level.WARNING, "d", "card full")]
+    assert [len(draft.troubles) for draft in bench.desk.frames] == [1, 0, 0, 1, 0]
+    bench.desk.later(61)
+    write(b"note other\n")  # any new kind makes the runner look at its clock
+    await until(lambda: len(bench.desk.troubles) == 5)
+    assert [text for _, _, text in bench.desk.troubles[2:]] == [
+        "other",
+        "checksum: 2 more in the last minute",
+        "card full: 1 more in the last minute",
+    ]
+
+
+# --- drivers that fail ---
+
+
+async def test_a_driver_that_fails_is_restarted_and_loses_no_byte(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    await bench.start(device(), device("other"))
+    write, _ = await bench.far()
+    there, _ = await bench.far("other")
+    write(b"good\nBOOM\nmore")
+    await until(lambda: Scripted.made == 3)
+    assert b"good\nBOOM\nmore" in bench.desk.raw("d")
+    assert bench.desk.told(Level.ALARM) == ["the driver failed (ZeroDivisionError: scripted); what came is kept"]
+    assert "ZeroDivisionError" in caplog.text
+    await bench.reaches(LinkState.OPEN)
+    write(b"again\n")
+    await bench.reaches(LinkState.UP)
+    there(b"well\n")
+    await until(lambda: bench.desk.raw("other") == b"well\n")
+    assert bench.state("other").state is LinkState.UP
+
+
+async def test_a_driver_whose_attending_fails_is_restarted(bench: Bench) -> None:
+    Scripted.attend_fails[:] = [ConnectionError("gone"), ZeroDivisionError("scripted")]
+    await bench.start(device())
+    await until(lambda: not Scripted.attend_fails)
+    await bench.reaches(LinkState.OPEN)
+    assert [text.partition(" (")[0] for text in bench.desk.told(Level.ALARM)] == ["the driver failed"]
+
+
+async def test_a_driver_that_cannot_be_made_harms_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DRIVERS, "broken", "tests.devices.no_such_module:Broken")
+    await bench.start(DeviceSettings(name="b", type="broken", port="/dev/null"), device())
+    await bench.reaches(LinkState.OPEN)
+    state = await bench.reaches(LinkState.DOWN, name="b")
+    assert "the driver failed (ModuleNotFoundError" in state.reason
+
+
+async def test_a_driver_whose_patience_fails_is_restarted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [ZeroDivisionError("scripted")]
+
+    def silence(_: Scripted) -> float | None:
+        if failures:
+            raise failures.pop()
+        return None
+
+    monkeypatch.setattr(Scripted, "silence", silence)
+    await bench.start(device())
+    await until(lambda: Scripted.made == 2)
+    await bench.reaches(LinkState.OPEN)
+
+
+# --- sending ---
+
+
+async def test_what_is_sent_is_journaled_with_secrets_masked(bench: Bench) -> None:
+    await bench.start(device(secret="tiger", greeting="login tiger\n"))
+    await bench.reaches(LinkState.OPEN)
+    _, ear = await bench.far()
+    reply = await bench.manager.command("d", "SAY key=tiger,tiger", "marie")
+    assert (reply.ok, reply.text) == (None, "sent")
+    await until(lambda: ear.data.endswith(b"key=tiger,tiger"))
+    first, second = (draft for draft in bench.desk.frames if draft.direction is Direction.TX)
+    assert (first.raw, first.label, first.masked, first.by) == (b"login *\n", "greeting", True, "")
+    assert (second.raw, second.label, second.masked, second.by) == (b"key=*,*", "SAY", True, "marie")
+
+
+async def test_a_command_gets_its_answer(bench: Bench) -> None:
+    await bench.start(device())
+    write, ear = await bench.far()
+    asked = asyncio.create_task(bench.manager.command("d", "ASK who?", "marie"))
+    await until(lambda: ear.data == b"who?")
+    write(b"me\n")
+    assert (await asked).text == "me"
+
+
+async def test_commands_that_cannot_be_sent_say_why(bench: Bench) -> None:
+    await bench.start(device(), device("e"))
+    await bench.reaches(LinkState.OPEN)
+    with pytest.raises(CommandError, match="no device 'x'; there is d, e"):
+        await bench.manager.command("x", "SAY", "marie")
+    with pytest.raises(CommandError, match="no command 'SING'"):
+        await bench.manager.command("d", "SING", "marie")
+    with pytest.raises(CommandError, match="d: the driver failed on 'BREAK': ZeroDivisionError"):
+        await bench.manager.command("d", "BREAK", "marie")
+    assert bench.state().state is LinkState.OPEN
+
+
+async def test_a_device_that_takes_nothing_does_not_fill_the_memory(bench: Bench) -> None:
+    await bench.start(device())
+    await bench.reaches(LinkState.OPEN)
+    bench.cables["d"].stall()
+    await bench.manager.command("d", "SAY " + 60_000 * "x", "marie")
+    with pytest.raises(ConnectionError, match="d: takes no bytes: check its cable and flow control"):
+        await bench.manager.command("d", "SAY " + 60_000 * "x", "marie")
+    assert len(bench.desk.frames) == 1
+
+
+# --- settings ---
+
+
+async def test_only_what_differs_is_restarted(bench: Bench) -> None:
+    await bench.start(device("a"), device("b"), device("c"))
+    for name in "abc":
+        await bench.reaches(LinkState.OPEN, name=name)
+    links = {name: bench.cables[name].a.link for name in "abc"}
+    await bench.start(device("d"), device("b", points={"1": "Start"}, silent_after=900), device("a", greeting="hello"))
+    assert [state.name for state in bench.manager.states()] == ["d", "b", "a"]
+    assert bench.cables["b"].a.link is links["b"]
+    assert bench.cables["a"].a.link is not links["a"]
+    assert bench.cables["c"].a.link is None
+    await bench.reaches(LinkState.OPEN, name="d")
+    await bench.reaches(LinkState.OPEN, name="a")
+
+
+async def test_a_port_passes_from_one_device_to_another_in_one_step(bench: Bench) -> None:
+    port = PtyPort.open()
+    try:
+        for number in range(5):
+            await bench.start(device(f"d{number}", port=port.where))
+            await bench.reaches(LinkState.OPEN, name=f"d{number}")
+    finally:
+        await port.close()
+    assert bench.desk.told(Level.ALARM) == []
+
+
+def test_endpoints_are_what_the_settings_say() -> None:
+    assert endpoint_for(device(address="[::1]:7000")).where == "[::1]:7000"
+    for kind in ("otimcon", "timemachine"):
+        serial = endpoint_for(driver_class(kind).settings_type(name="x", type=kind, port="/dev/ttyS7"))
+        assert serial.where == "/dev/ttyS7"
+        assert vars(serial)["_hangup"] == (kind == "timemachine")
+
+
+# --- real drivers ---
+
+
+async def test_a_time_machine_at_seven_bits_on_a_pty(bench: Bench) -> None:
+    port = PtyPort.open()
+    settings = driver_class("timemachine").settings_type(
+        name="chute", type="timemachine", port=port.where, baud=1200, data_bits=7, parity="even", stop_bits=2
+    )
+    try:
+        await bench.start(settings)
+        state = await bench.reaches(LinkState.OPEN, name="chute")
+        assert state.facts["port"].startswith("7 data bits not supported by this port: read as 8N1, bit 7 masked")
+        assert state.facts["lines"] == "not supported by this port"
+        line = b"\x1711 001 0001 00:15:42.07 \r\n"
+        wire = bytes(byte | (byte.bit_count() & 1) << 7 for byte in line)
+        port.write(wire)
+        await bench.reaches(LinkState.UP, name="chute")
+        assert bench.desk.raw("chute") == wire
+        reading = bench.desk.frames[-1].facts[0]
+        assert isinstance(reading, Reading)
+        assert reading.time == "00:15:42.07"
+    finally:
+        await port.close()
+
+
+async def test_garbage_in_any_chunks_is_journaled_byte_for_byte(bench: Bench) -> None:
+    port = PtyPort.open()
+    types = driver_class("timemachine").settings_type
+    sent, draw = random.Random(1).randbytes(50_000), random.Random(2)
+    try:
+        await bench.start(types(name="chute", type="timemachine", port=port.where))
+        await bench.reaches(LinkState.OPEN, name="chute")
+        rest = sent
+        while rest:
+            count = draw.randint(1, 3000)
+            port.write(rest[:count])
+            rest = rest[count:]
+            await port.drain()
+        await until(lambda: len(bench.desk.raw("chute")) > len(sent) - 1000)
+        await bench.manager.stop()
+    finally:
+        await port.close()
+    assert bench.desk.raw("chute") == sent
+    assert len(bench.desk.troubles) < 70
+
+
+# --- endurance ---
+
+
+async def test_two_hundred_reconnects_leak_nothing(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "backoff", lambda: repeat(0.0))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        await bench.start(device(address="{}:{}".format(*listener.getsockname())))
+
+        async def cycle(number: int) -> None:
+            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+            with connection:
+                connection.send(b"line %d\nhalf" % number)
+                await until(lambda: bench.state().state is LinkState.UP)
+
+        for number in range(10):
+            await cycle(number)
+        before = len(os.listdir("/dev/fd")), len(asyncio.all_tasks())
+        for number in range(10, 210):
+            await cycle(number)
+        await until(lambda: (len(os.listdir("/dev/fd")), len(asyncio.all_tasks())) <= before)
+        await bench.manager.stop()
+    assert bench.desk.raw("d") == b"".join(b"line %d\nhalf" % number for number in range(210))
+
+
+# --- drift ---
+
+
+def reading(basis: Basis, ns: int, **more: object) -> Heard:
+    return Heard(raw=b"x", label="x", facts=(Reading(kind=Kind.PUNCH, identity="x", basis=basis, ns=ns, **more),))  # type: ignore[arg-type]
+
+
+def test_drift_is_the_device_minus_our_clock_in_the_zone_of_the_event() -> None:
+    paris = find_zone("Europe/Paris")
+    wall = 1_750_000_000 * SECOND  # 2025-06-15 15:06:40 UTC, 17:06:40 in Paris
+    day = ((17 * 60 + 6) * 60 + 42) * SECOND
+    assert drift(reading(Basis.DAY, day), wall, paris) == 2 * SECOND
+    assert drift(reading(Basis.EPOCH, (1_750_000_000 + 7200 - 3) * SECOND), wall, paris) == -3 * SECOND
+    midnight = wall - ((17 * 60 + 6) * 60 + 40) * SECOND
+    assert drift(reading(Basis.DAY, 86_399 * SECOND), midnight + SECOND, paris) == -2 * SECOND
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        Heard(raw=b"x", label="x"),
+        reading(Basis.RACE, 0),
+        reading(Basis.SPAN, 0),
+        reading(Basis.DAY, 0, origin=Origin.RETRANSMIT),
+        reading(Basis.EPOCH, 0, origin=Origin.READOUT),
+        reading(Basis.DAY, 0, change="bib"),
+        reading(Basis.EPOCH, 1 << 80),
+    ],
+)
+def test_what_tells_no_drift_leaves_the_last(frame: Heard) -> None:
+    assert drift(frame, 1_750_000_000 * SECOND, find_zone("UTC")) is None
+    assert drift(frame, 1_750_000_000 * SECOND, find_zone("UTC"), 5) == 5
