@@ -336,13 +336,13 @@ class Cursor(Struct, frozen=True, kw_only=True):
     start: int
     """Passings up to this one were never meant for this peer."""
     sent: int
-    """Every passing up to this one was written, or is held, or does not concern the peer."""
+    """Every passing up to this one is in `counts`: it was written, or is held, or does not concern the peer."""
     tcp: int
     """Every passing up to this one was taken by the peer's TCP, or needed not to be."""
     held: tuple[int, ...] = ()
     """Passings up to `sent` that were not written and wait for the operator or for an identity."""
     counts: dict[str, int] = field(default_factory=dict)
-    """Running totals: `journaled`, `sent`, `tcp`, `unmapped`."""
+    """Running totals: `journaled`, `sent`, `tcp`, `unmapped`, `skipped`."""
 
 
 class Resolved(Struct, frozen=True, kw_only=True):
@@ -416,7 +416,8 @@ class PeerState(Struct, frozen=True, kw_only=True):
     reason: str = ""
     journaled: int = 0
     sent: int = 0
-    tcp: int = 0
+    tcp: int | None = 0
+    """None: this system does not tell what a peer has taken."""
     acked: int | None = None
     """None: the protocol does not acknowledge."""
     waiting: int = 0
@@ -439,7 +440,7 @@ class ExportState(Struct, frozen=True, kw_only=True):
     journaled: int = 0
     """Passings of the event that this export passes on."""
     sent: int = 0
-    tcp: int = 0
+    tcp: int | None = 0
     acked: int | None = None
     waiting: int = 0
     oldest: int | None = None

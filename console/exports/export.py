@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from datetime import tzinfo
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
@@ -45,7 +46,13 @@ class Feed(Protocol):
 class Desk(Protocol):
     """What the engine does for an export."""
 
-    feed: Feed
+    @property
+    def feed(self) -> Feed:
+        """What exports read."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The event's zone."""
 
     def resolve(self, passing: Passing) -> Resolved:
         """Bind timing point, UTC and bib as they are known now."""
@@ -85,7 +92,7 @@ class Export(ABC, Generic[S]):
     def state(self) -> ExportState:
         """The export as the operator sees it, now."""
 
-    def rebind(self) -> None:  # noqa: B027 - most formats need nothing
+    def rebind(self) -> None:
         """A gun, a point or a tag has become known: look at held passings again."""
 
     @abstractmethod

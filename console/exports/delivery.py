@@ -1,0 +1,256 @@
+"""What became of every passing, per peer: pure accounting, no I/O.
+
+For each address, at any moment: journaled = sent + waiting + held + unmapped + skipped, and journaled >= sent >= tcp.
+"""
+
+from collections import Counter, deque
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from console.model import Cursor, Passing
+
+
+class Hold(Struct, frozen=True):
+    """Why a passing must not be sent yet."""
+
+    reason: str
+    releasable: bool = False
+    """The operator may have it sent nevertheless; else something is lacking that the format needs."""
+
+
+class Unmapped(Struct, frozen=True):
+    """Why a passing cannot be said in this format."""
+
+    reason: str
+
+
+UNKNOWN = Hold("held before the restart", releasable=True)
+"""Until it is looked at again."""
+
+
+class Written(Struct, frozen=True):
+    """A passing on its way to a peer."""
+
+    end: int
+    """Bytes written on this connection when it was whole."""
+    seq: int
+    wall: int
+    released: bool
+    """Sent out of turn: it had been held."""
+
+
+class Flight:
+    """What one connection has been given and has not been seen to take."""
+
+    def __init__(self, position: int) -> None:
+        self.position = position
+        """Every passing up to this one was dealt with on this connection."""
+        self.written: deque[Written] = deque()
+
+    def land(self, offset: int) -> list[Written]:
+        """Everything that is whole within the first `offset` bytes of the connection: it has arrived."""
+        landed = []
+        while self.written and self.written[0].end <= offset:
+            landed.append(self.written.popleft())
+        return landed
+
+
+class Account:
+    """How far one address has been served, over all its connections and restarts.
+
+    An address with several connections at once has one cursor, that of the connection which is furthest. Each one
+    is served fully from where it began; but a program that was away while another one at the same address went on
+    resumes from the other one's place.
+    """
+
+    def __init__(self, cursor: Cursor, *, tallied: int, unmet: int = 0) -> None:
+        self.export, self.address, self.start = cursor.export, cursor.peer, cursor.start
+        self.tcp = self.sent = cursor.tcp
+        self.met = max(cursor.sent, cursor.tcp)
+        """Passings up to this one are in the counts."""
+        self.counts = Counter(cursor.counts)
+        self.counts["sent"] = self.counts["tcp"]
+        self.held: dict[int, Hold] = dict.fromkeys(cursor.held, UNKNOWN)
+        self.reasons = Counter(hold.reason for hold in self.held.values())
+        self.released: dict[int, bool] = {}
+        """Released but not taken yet -> whether written. A restart finds them held again."""
+        self.skipped: set[int] = set()
+        self.tallied = tallied
+        """How far `tally` has come."""
+        self.unmet = unmet
+        """Passings between `met` and `tallied` that concern this export."""
+        self._unmet_since: int | None = None
+        self.back_since: int | None = None
+        """Arrival of the oldest passing that was counted, and must be written (again)."""
+        self._unmapped: set[int] = set()
+
+    # --- figures ---
+
+    @property
+    def journaled(self) -> int:
+        """Passings of the event meant for this peer."""
+        return self.counts["journaled"] + self.unmet
+
+    @property
+    def waiting(self) -> int:
+        """Passings not written yet, and not held."""
+        done = self.counts["sent"] + self.counts["unmapped"] + self.counts["skipped"]
+        return self.journaled - done - len(self.held)
+
+    @property
+    def oldest(self) -> int | None:
+        """Arrival of the oldest waiting passing; None: none waits."""
+        since = [wall for wall in (self.back_since, self._unmet_since) if wall is not None]
+        return min(since) if since and self.waiting > 0 else None
+
+    def cursor(self) -> Cursor:
+        """What a restart must know."""
+        held = tuple(sorted({*self.held, *self.released}))
+        return Cursor(
+            export=self.export,
+            peer=self.address,
+            start=self.start,
+            sent=self.met,
+            tcp=self.tcp,
+            held=held,
+            counts={name: count for name, count in self.counts.items() if count},
+        )
+
+    # --- what comes ---
+
+    def tally(self, concerned: Sequence[Passing], upto: int) -> None:
+        """Count passings up to `upto` that nobody has served yet: `concerned` are those meant for this export."""
+        fresh = [passing for passing in concerned if passing.seq > self.met]
+        if fresh and not self.unmet:
+            self._unmet_since = fresh[0].wall
+        self.unmet += len(fresh)
+        self.tallied = upto
+
+    def meet(self, passing: Passing) -> bool:
+        """A connection has come to `passing`. True: it is the first, the passing is counted now."""
+        if passing.seq <= self.met:
+            return False
+        self.met = passing.seq
+        self.counts["journaled"] += 1
+        if passing.seq <= self.tallied:
+            self.unmet -= 1
+        self._unmet_since = passing.wall if self.unmet else None
+        return True
+
+    def settled(self, seq: int) -> bool:
+        """Whether this passing, met before, is not to be written in its turn."""
+        return seq in self.held or seq in self.released or seq in self.skipped
+
+    # --- what becomes of it ---
+
+    def wrote(self, written: Written) -> None:
+        """It was written on a connection."""
+        seq = written.seq
+        if written.released:
+            if not self.released.get(seq, True):
+                self.released[seq] = True
+                self.counts["sent"] += 1
+        elif seq > self.sent:
+            self.counts["sent"] += 1
+            if seq in self._unmapped:
+                self._unmapped.discard(seq)
+                self.counts["unmapped"] -= 1
+            self.sent = seq
+
+    def reach(self, position: int) -> None:
+        """A connection has dealt with everything up to `position`."""
+        self.sent = max(self.sent, position)
+        if position > self.met:
+            self.met = position
+            if not self.unmet:
+                self._unmet_since = None
+        if self.sent >= self.met:
+            self.back_since = None
+
+    def took(self, written: Written) -> None:
+        """It was taken by the peer's TCP."""
+        if written.released:
+            self.counts["tcp"] += self.released.pop(written.seq, False)
+        elif written.seq > self.tcp:
+            self.counts["tcp"] += 1
+            self._arrive(written.seq)
+
+    def empty(self, position: int) -> None:
+        """A connection has dealt with everything up to `position`, and nothing of it is in flight."""
+        if position > self.tcp:
+            self._arrive(position)
+
+    def lost(self, flight: Flight, others: Sequence[int], *, repeats: bool) -> int:
+        """A connection is gone; `others` are the positions of those that remain. Returns how many it had not taken.
+
+        They wait again. Released ones go out again by themselves where the format `repeats`, else they are held again.
+        """
+        floor = max(self.tcp, *others) if others else self.tcp
+        back = [one for one in flight.written if not one.released and floor < one.seq <= self.sent]
+        if back:
+            self.counts["sent"] -= len(back)
+            self.back_since = back[0].wall
+        self.sent = min(self.sent, floor)
+        if not others:
+            for seq, written in list(self.released.items()):
+                self.counts["sent"] -= written
+                self.released[seq] = False
+                if not repeats:
+                    del self.released[seq]
+                    self.hold(seq, Hold("not taken before the connection was lost", releasable=True))
+        return len(flight.written)
+
+    def _arrive(self, seq: int) -> None:
+        self.tcp = seq
+        if self._unmapped:
+            self._unmapped = {one for one in self._unmapped if one > seq}
+
+    # --- held ---
+
+    def hold(self, seq: int, hold: Hold) -> None:
+        """Keep a passing back, or say anew why it is kept back."""
+        self._free(seq)
+        self.held[seq] = hold
+        self.reasons[hold.reason] += 1
+
+    def unmap(self, seq: int) -> None:
+        """It cannot be said in this format."""
+        self._free(seq)
+        self.counts["unmapped"] += 1
+        if seq > self.tcp:
+            self._unmapped.add(seq)
+
+    def release(self, seq: int) -> None:
+        """Let a held passing go; it waits to be written out of turn."""
+        self._free(seq)
+        self.released[seq] = False
+
+    def refuse(self, seq: int, why: Hold | Unmapped) -> None:
+        """A released passing cannot be sent after all."""
+        if self.released.pop(seq, None) is None:
+            return
+        if isinstance(why, Hold):
+            self.hold(seq, why)
+        else:
+            self.unmap(seq)
+
+    def skip(self, seq: int) -> bool:
+        """Never send it. False: it is not held."""
+        if not self._free(seq):
+            return False
+        self.skipped.add(seq)
+        self.counts["skipped"] += 1
+        return True
+
+    def join(self, seq: int) -> None:
+        """The other half of this held place is sent: one finisher, counted once."""
+        if self._free(seq):
+            self.skipped.add(seq)
+            self.counts["journaled"] -= 1
+
+    def _free(self, seq: int) -> bool:
+        hold = self.held.pop(seq, None)
+        if hold:
+            self.reasons[hold.reason] -= 1
+        return hold is not None

@@ -1,0 +1,195 @@
+"""The pump: from the feed, through filter, binding and encoding, to one connected client."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable
+from typing import Protocol
+
+from console.exports.delivery import Account, Flight, Hold, Unmapped, Written
+from console.exports.export import Feed
+from console.exports.peer import Peer
+from console.model import Passing, Status
+
+BATCH = 500
+"""Passings read from the feed at once."""
+
+CHUNK = 16_384
+"""Bytes after which what was encoded is written, and others get their turn."""
+
+
+class Format(Protocol):
+    """What the pump needs to know of a type of export."""
+
+    enclosure: tuple[bytes, bytes, bytes]
+    """What opens a document, joins its parts, and closes it."""
+    interval: float
+    """Seconds between two documents, at least."""
+
+    def why_not(self, passing: Passing) -> str:
+        """Why `passing` is not for this export; empty: it is."""
+
+    def render(self, passing: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
+        """The passing in this format, as things are known now. `forced`: the operator wants it sent."""
+
+    def unmapped(self, passing: Passing, why: Unmapped) -> None:
+        """A passing turned out not to fit the format."""
+
+    def kept(self, account: Account) -> None:
+        """An account is no longer what was saved of it."""
+
+
+class Pump:
+    """Serves one connection. Caught up, it writes as soon as it is stirred; a client that takes nothing stops it."""
+
+    def __init__(self, form: Format, feed: Feed, account: Account, peer: Peer) -> None:
+        self.account = account
+        self.peer = peer
+        self.flight = Flight(account.tcp)
+        self.stir = asyncio.Event()
+        """To be set when there may be something to do."""
+        self.releases = [seq for seq, written in account.released.items() if not written]
+        """Held passings to be written out of turn."""
+        self._form = form
+        self._feed = feed
+        self._next_document = 0.0
+        self._loop = asyncio.get_running_loop()
+
+    async def run(self, overlap: float) -> None:
+        """Serve until cancelled, from where the account is less `overlap` seconds."""
+        self.flight.position = await self._resume_from(overlap)
+        await self._ready()
+        while True:
+            self.stir.clear()
+            releases, self.releases = self.releases, []
+            async for passing in read(self._feed, releases):
+                self._serve_released(passing)
+                await self._ready()
+            batch = await self._feed.after(self.flight.position, BATCH)
+            if not batch:
+                await self.stir.wait()
+                await self.peer.writable()
+            while batch:
+                batch = batch[self._serve(batch) :]
+                await self._ready()
+
+    async def _ready(self) -> None:
+        """Wait until the client takes more and the next document is due; let others have their turn."""
+        await self.peer.writable()
+        await asyncio.sleep(max(0.0, self._next_document - self._loop.time()) if self._form.interval else 0)
+
+    async def _resume_from(self, overlap: float) -> int:
+        """The account's place, less what arrived in the `overlap` seconds before the last passing that was taken."""
+        account = self.account
+        if not overlap or account.tcp <= account.start:
+            return account.tcp
+        position, earliest = account.tcp, None
+        while position > account.start:
+            before = max(account.start, position - BATCH)
+            batch = await self._feed.after(before, position - before)
+            batch = [passing for passing in batch if passing.seq <= position]
+            if earliest is None and batch:
+                earliest = batch[-1].wall - int(overlap * 1e9)
+            for passing in reversed(batch):
+                if earliest is not None and passing.wall < earliest:
+                    return passing.seq
+            position = before
+        return position
+
+    # --- from here on nothing waits: what is written and what is counted never part ---
+
+    def _serve(self, batch: list[Passing]) -> int:
+        """Write a chunk of `batch`; returns how many passings are dealt with."""
+        parts: list[bytes] = []
+        passings: list[Passing] = []
+        size = done = 0
+        while done < len(batch) and size < CHUNK:
+            passing = batch[done]
+            done += 1
+            part = self._part(passing)
+            if part is not None:
+                parts.append(part)
+                passings.append(passing)
+                size += len(part)
+        self._write(parts, passings, released=False)
+        position = self.flight.position = batch[done - 1].seq
+        self.account.reach(position)
+        if not self.flight.written:
+            self.account.empty(position)
+        self._form.kept(self.account)
+        return done
+
+    def _part(self, passing: Passing) -> bytes | None:
+        """`passing` encoded, or None where it is not to be written now; it is counted in either case."""
+        if self._form.why_not(passing):
+            return None
+        account, seq = self.account, passing.seq
+        first = account.meet(passing)
+        if not first and account.settled(seq):
+            return None
+        verdict = self._form.render(passing)
+        if isinstance(verdict, bytes):
+            self._accept(passing)
+            return verdict
+        if seq > account.sent:  # else it was written when it still could be
+            if isinstance(verdict, Hold):
+                account.hold(seq, verdict)
+            elif first:
+                account.unmap(seq)
+                self._form.unmapped(passing, verdict)
+        return None
+
+    def _serve_released(self, passing: Passing) -> None:
+        account, seq = self.account, passing.seq
+        if seq not in account.released:
+            return
+        verdict = self._form.render(passing, forced=True)
+        if isinstance(verdict, bytes):
+            self._accept(passing)
+            self._write([verdict], [passing], released=True)
+        else:
+            account.refuse(seq, verdict)
+        self._form.kept(account)
+
+    def _accept(self, passing: Passing) -> None:
+        if passing.status is Status.JOINED and passing.of is not None:
+            self.account.join(passing.of)
+
+    def _write(self, parts: list[bytes], passings: list[Passing], *, released: bool) -> None:
+        if not parts:
+            return
+        opening, joiner, closing = self._form.enclosure
+        document = opening + joiner.join(parts) + closing
+        end = self.peer.written + len(opening) - len(joiner)
+        whole = self.peer.written + len(document)
+        for part, passing in zip(parts, passings, strict=True):
+            end += len(joiner) + len(part)
+            # A document that must be closed is of no use before that; lines are complete one by one.
+            written = Written(whole if closing else end, passing.seq, passing.wall, released)
+            self.flight.written.append(written)
+            self.account.wrote(written)
+        self.peer.write(document)
+        self._next_document = self._loop.time() + self._form.interval
+
+    def taken(self, offset: int) -> bool:
+        """The peer's TCP has taken the first `offset` bytes. True: that is news."""
+        landed = self.flight.land(offset)
+        for written in landed:
+            self.account.took(written)
+        if landed and not self.flight.written:
+            self.account.empty(self.flight.position)
+        return bool(landed)
+
+
+async def read(feed: Feed, seqs: Iterable[int]) -> AsyncIterator[Passing]:
+    """These passings, in order, a batch at a time."""
+    wanted = deque(sorted(seqs))
+    while wanted:
+        batch = await feed.after(wanted[0] - 1, BATCH)
+        if not batch:
+            return
+        for passing in batch:
+            while wanted and wanted[0] < passing.seq:
+                wanted.popleft()
+            if wanted and wanted[0] == passing.seq:
+                wanted.popleft()
+                yield passing

@@ -1,0 +1,93 @@
+"""TsV1, for scoring software: reads as JSON arrays over TCP (tsv.md, section 2.1)."""
+
+from collections.abc import Callable
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from console.codecs import tsv1
+from console.exports.delivery import Hold, Unmapped
+from console.exports.export import Desk, ExportSettings
+from console.exports.listening import ListeningExport
+from console.model import Kind, Passing, Status
+
+MANY = 16
+"""Clients at once; the format does not limit them."""
+
+NO_BIB = Hold("no bib yet")
+NO_UTC = Hold("no UTC yet: the race clock has no gun")
+
+
+class TsV1Settings(ExportSettings, frozen=True, kw_only=True):
+    """Settings of a TsV1 export."""
+
+    skip_first_seen: bool = True
+    """Leave out reads of type 1: they come before the runner is at the line."""
+    batch_interval: Annotated[float, Meta(ge=0, le=60)] = 0.0
+    """Seconds between two messages, at least; 1.5 for software that fails on two messages in a second. 0: at once."""
+
+
+class TsV1(ListeningExport[TsV1Settings]):
+    """Every client gets every read; a client that comes back gets the last minute again, because a duplicate is safer
+    than a miss.
+
+    The chip is the bib, else the tag, if that is a number that fits; the hexadecimal UID of an OTIMCON card is taken as
+    one number, and half of them do not fit. What does not fit is counted as unmapped, said, and never altered to fit. A
+    place without a bib is held until a bib is known; the SELECT line that brings it is sent in its stead. What has
+    no UTC yet is held and goes out by itself. Corrections and cancellations of what was sent are not forwarded: the
+    format has no word for them.
+    """
+
+    settings_type = TsV1Settings
+    kinds: ClassVar = frozenset((Kind.GUN, Kind.PASSING, Kind.PUNCH, Kind.SELECT, Kind.PLACE, Kind.LAP))
+    repeats: ClassVar = True
+    overlap: ClassVar = 60.0
+    enclosure = (tsv1.OPENING, tsv1.JOINER, tsv1.CLOSING)
+
+    def __init__(self, settings: TsV1Settings, desk: Desk, now: Callable[[], int]) -> None:
+        super().__init__(settings, desk, now)
+        self.interval = settings.batch_interval
+
+    def clients(self) -> int:
+        """Any number that is no attack."""
+        return MANY
+
+    def unwanted(self, passing: Passing) -> str:
+        """By kind and read type; halves and laps that tell nothing about who passed."""
+        if passing.kind not in self._wanted:
+            return f"kind {passing.kind} not chosen"
+        if passing.read_type == 1 and self.settings.skip_first_seen:
+            return "first seen"
+        if passing.change == "cancelled":
+            return "cancelled"
+        if passing.kind is Kind.LAP and not passing.bib:
+            return "a lap of nobody"
+        if passing.status is Status.JOINED and not passing.bib:
+            return "the other half of this place says it all"
+        return ""
+
+    def render(self, passing: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
+        """One read. Nothing can be forced: what is held lacks something that the format needs."""
+        known = self.desk.resolve(passing)
+        if passing.kind is Kind.GUN:
+            chip: int | None = tsv1.GUN_CHIP
+        elif not known.bib and not passing.tag:
+            return NO_BIB
+        else:
+            chip = tsv1.chip(known.bib, passing.tag, base=16 if passing.kind is Kind.PUNCH else 10)
+        if chip is None:
+            who = f"bib {known.bib!r}" if known.bib else f"tag {passing.tag!r}"
+            return Unmapped(f"{who} is not a number from 1 to {tsv1.LARGEST_CHIP}, which TsV1 needs")
+        if known.utc is None:
+            return NO_UTC
+        channel = passing.channel or ""
+        return tsv1.encode(
+            tsv1.Read(
+                chip=chip,
+                moment=tsv1.moment(known.utc, self.desk.zone),
+                timing_point=known.point or "",
+                type=passing.read_type,
+                antenna=int(channel) if channel.isascii() and channel.isdigit() else 0,
+                source=passing.device,
+            )
+        )

@@ -1,0 +1,173 @@
+"""A desk and a feed in memory, and clients on loopback sockets."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, tzinfo
+from typing import Any
+
+from msgspec import structs
+
+from console.exports.export import Export
+from console.model import Basis, Cursor, Kind, Level, Origin, Passing, Phase, Resolved, Status
+
+NOON = 1_776_853_742_123_456_700
+"""2026-04-22 10:29:02.1234567 UTC."""
+
+
+class MemoryFeed:
+    """Passings in a list; `publish` wakes whoever waits."""
+
+    def __init__(self) -> None:
+        self.passings: list[Passing] = []
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def newest(self) -> int:
+        return len(self.passings)
+
+    async def after(self, seq: int, limit: int = 500) -> list[Passing]:
+        return self.passings[seq : seq + limit]
+
+    async def beyond(self, seq: int) -> None:
+        while self.newest <= seq:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def publish(self, *passings: Passing) -> None:
+        self.passings += passings
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._waiters.clear()
+
+
+class MemoryDesk:
+    """Remembers what exports tell it. `utc` and `bibs` are what is known now."""
+
+    def __init__(self) -> None:
+        self.feed = MemoryFeed()
+        self.zone: tzinfo = UTC
+        self.clock = NOON
+        self.saved: dict[str, Cursor] = {}
+        self.saves = 0
+        self.troubles: list[tuple[Level, str, str]] = []
+        self.no_utc: set[int] = set()
+        self.bibs: dict[int, str] = {}
+        self.changes = 0
+
+    def now(self) -> int:
+        return self.clock
+
+    def resolve(self, passing: Passing) -> Resolved:
+        utc = None if passing.seq in self.no_utc else passing.ns
+        return Resolved(passing=passing, utc=utc, point="Finish", bib=self.bibs.get(passing.seq, passing.bib))
+
+    def save(self, cursor: Cursor) -> None:
+        self.saved[cursor.peer] = cursor
+        self.saves += 1
+
+    def cursors(self, export: str) -> list[Cursor]:
+        return [cursor for cursor in self.saved.values() if cursor.export == export]
+
+    def trouble(self, level: Level, source: str, text: str) -> None:
+        self.troubles.append((level, source, text))
+
+    def changed(self) -> None:
+        self.changes += 1
+
+    def add(self, count: int = 1, **changes: Any) -> list[Passing]:
+        """Publish passings that arrive now; returns them."""
+        first = self.feed.newest + 1
+        new = [passing(first + index, wall=self.clock, **changes) for index in range(count)]
+        self.feed.publish(*new)
+        return new
+
+
+def passing(seq: int, **changes: Any) -> Passing:
+    """A chip read of bib `seq`, unless told otherwise. Its `ns` is its UTC."""
+    base = Passing(
+        seq=seq,
+        frame=seq,
+        index=0,
+        device="mat",
+        kind=Kind.PASSING,
+        wall=NOON,
+        time="12:00:00",
+        ns=NOON,
+        basis=Basis.EPOCH,
+        day=None,
+        tag=None,
+        bib=str(seq),
+        channel="2",
+        event=None,
+        generation=1,
+        phase=Phase.RACE,
+        read_type=2,
+        origin=Origin.LIVE,
+        status=Status.LIVE,
+        of=None,
+    )
+    return structs.replace(base, **changes)
+
+
+async def until(condition: Callable[[], object], what: str = "") -> None:
+    """Wait for `condition`; TimeoutError after 10 s."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.005)
+    del what
+
+
+@asynccontextmanager
+async def running(export: Export[Any]) -> AsyncIterator[str]:
+    """The export at work; gives where it listens."""
+    task = asyncio.create_task(export.run())
+    try:
+        await until(lambda: task.done() or export.state().state != "down")
+        if task.done():
+            task.result()
+        yield export.state().where
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+class Client:
+    """A program at the other end."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, where: str, source: str = "127.0.0.1") -> "Client":
+        host, _, port = where.rpartition(":")
+        return cls(*await asyncio.open_connection(host, int(port), local_addr=(source, 0)))
+
+    async def message(self, end: bytes = b"\r") -> bytes:
+        async with asyncio.timeout(10):
+            return await self.reader.readuntil(end)
+
+    async def line(self) -> bytes:
+        """The next line that is not an empty one."""
+        while not (line := (await self.message(b"\n")).strip(b"\r\n")):
+            pass
+        return line
+
+    async def close(self) -> None:
+        """Close it as a program does that ends in good order."""
+        self.writer.close()
+        await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
+
+
+def deaf(where: str, source: str = "127.0.0.1") -> socket.socket:
+    """A client that never reads, with a small receive buffer."""
+    host, _, port = where.rpartition(":")
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.bind((source, 0))
+    sock.connect((host, int(port)))
+    return sock
