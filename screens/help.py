@@ -1,0 +1,71 @@
+"""`?`: the keys that work here, the commands, and what this device understands."""
+
+from screens.commands import COMMANDS
+from screens.paint import Line
+from screens.picture import Picture
+from screens.sources import FILTER_HELP
+from screens.view import Text
+
+KEYS = (
+    ("everywhere", (
+        ("[  ]", "previous, next tab"),
+        ("g", "jump: a letter for every tab and pane"),
+        ("Tab", "next pane"),
+        ("d  x  l", "devices, exports, log"),
+        ("a", "acknowledge the alarms (they stay until you do)"),
+        (":", "command line; Tab completes"),
+        ("Esc", "one step back; never leaves"),
+        ("q", "leave the console; the engine runs on"),
+        ("Q", "stop the engine (asks for the event's name)"),
+    )),
+    ("in a list", (
+        ("Space", "freeze the view and follow again; recording never stops"),
+        ("End  G", "follow the newest"),
+        ("Home", "to the first row"),
+        ("Up Down PgUp PgDn", "look back; that stops following"),
+        ("n  N", "next, previous problem"),
+        ("Enter", "detail of the frame: bytes, meaning, where it went"),
+        ("/", f"filter: {FILTER_HELP}"),
+    )),
+    ("on the Log tab", (("i", "incidents instead of frames, and back"),)),
+)  # fmt: skip
+"""What the keys do, by where they do it."""
+
+WORDS = (
+    ("UP", "connected, and valid frames are heard"),
+    ("OPEN unheard", "connected, nothing valid heard yet"),
+    ("SILENT 42s", "connected, but it should have said something"),
+    ("DOWN retry 4s", "no connection; tried again in 4 s"),
+    ("SAVED", "frames safe on disk"),
+    ("WAIT", "passings not yet taken by scoring, and the age of the oldest"),
+    ("HELD", "must not be sent yet: no bib, or too late; :release or :skip"),
+    ("HOLE", "a place number the device skipped: a line was lost on the way"),
+)
+
+
+class Help(Text):
+    """Everything the operator may press or type, for the view it was called from."""
+
+    name = "help"
+
+    def __init__(self, device: str = "") -> None:
+        super().__init__()
+        self._device = device
+
+    def content(self, width: int, picture: Picture) -> list[Line]:
+        """All of the help."""
+        out: list[Line] = []
+        device = picture.device(self._device)
+        if device is not None and device.commands:
+            out.append([(picture.rule(f"COMMANDS OF {device.name}", width), "head")])
+            for command in device.commands:
+                typed = " ".join([command.words, *command.arguments])
+                out.append([(f":send {device.name} {typed:<20} ", "key"), (command.help, "")])
+        for where, keys in KEYS:
+            out.append([(picture.rule(f"KEYS {where}", width), "head")])
+            out += [[(f"{key:>18}  ", "key"), (what, "")] for key, what in keys]
+        out.append([(picture.rule("COMMANDS", width), "head")])
+        out += [[(f"{':' + command.usage:<32} ", "key"), (command.help, "")] for command in COMMANDS]
+        out.append([(picture.rule("WORDS", width), "head")])
+        out += [[(f"{word:>18}  ", "key"), (what, "")] for word, what in WORDS]
+        return out

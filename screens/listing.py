@@ -1,0 +1,279 @@
+"""A long list on the screen: newest at the bottom, following until somebody looks back.
+
+Drawing costs what is visible, however long the list is and however fast it grows.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Generic, TypeVar
+
+from console.control.client import Client
+from console.model import EngineState
+from screens import words
+from screens.paint import Line, plain
+from screens.picture import Picture
+from screens.window import Window
+
+Row = TypeVar("Row")
+
+SEARCHED = 20
+"""Pages of rows that `n` and `N` look through before they give up."""
+
+
+class Source(ABC, Generic[Row]):
+    """What a listing lists."""
+
+    title: str
+    noun: str
+
+    @abstractmethod
+    async def page(self, client: Client, after: int | None, before: int | None, limit: int) -> list[Row]:
+        """A page of rows, filtered."""
+
+    @abstractmethod
+    def seq(self, row: Row) -> int:
+        """The row's number."""
+
+    @abstractmethod
+    def newest(self, state: EngineState) -> int:
+        """The highest number there is."""
+
+    @abstractmethod
+    def heading(self, rows: list[Row], width: int, picture: Picture) -> Line:
+        """The names of the columns; called before `line` with all rows that will be drawn."""
+
+    @abstractmethod
+    def line(self, row: Row, width: int, picture: Picture) -> Line:
+        """One row."""
+
+    @abstractmethod
+    def problems(self, rows: list[Row]) -> list[Row]:
+        """Those of `rows` that the operator should look at."""
+
+    def frame(self, row: Row) -> int | None:
+        """The frame behind the row, for its detail."""
+        return None
+
+    def missing(self, before: Row | None, row: Row, picture: Picture) -> list[Line]:
+        """Lines for what is missing between two rows."""
+        return []
+
+    def survey(self, rows: list[Row], whole: bool, picture: Picture) -> str:
+        """Look over all loaded rows before some are drawn; what the title says at its right end.
+
+        `whole`: `rows` are all there are.
+        """
+        return ""
+
+    def filter(self, text: str) -> None:
+        """Keep only rows that match `text`; empty: all. Raises ValueError with what is known."""
+        raise ValueError(f"{self.title} cannot be filtered")
+
+    mutable = False
+    """What is known of a row may change."""
+
+    def changes(self, row: Row) -> int | None:
+        """The number of an older row that `row` changes, if any."""
+        return None
+
+
+class Listing(Generic[Row]):
+    """One list: what is loaded of it, where it is looked at, and whether it follows."""
+
+    def __init__(self, source: Source[Row]) -> None:
+        self.source = source
+        self.filter = ""
+        self.following = True
+        self.frozen_at = 0
+        """Newest number when it stopped following."""
+        self._client: Client | None = None
+        self._window: Window[Row] = Window(self._page, source.seq)
+        self._top = self._cursor = 0
+        """Numbers (not places) of the topmost row and of the one under the cursor."""
+        self._jump: int | None = None
+        self._height = 20
+        self._renew_at = 0
+
+    # --- what the operator does ---
+
+    @property
+    def rows(self) -> list[Row]:
+        """What is loaded."""
+        return self._window.rows
+
+    @property
+    def current(self) -> Row | None:
+        """The row under the cursor: the newest while following."""
+        if not self.rows:
+            return None
+        return self.rows[-1] if self.following else self.rows[min(self._place(), len(self.rows) - 1)]
+
+    def set_filter(self, text: str) -> None:
+        """Filter anew and follow. Raises ValueError."""
+        self.source.filter(text)
+        self.filter = text.strip()
+        self._window.forget()
+        self.follow()
+
+    def freeze(self) -> None:
+        """Stop following: what is on the screen stays."""
+        if self.following:
+            self.following = False
+            self._window.hold()
+            self.frozen_at = self._window.covered
+            shown = self.rows[-self._height :]
+            self._top = self.source.seq(shown[0]) if shown else 0
+            self._cursor = self.source.seq(shown[-1]) if shown else 0
+
+    def follow(self) -> None:
+        """Show the newest, and what comes."""
+        self.following, self._jump = True, None
+
+    def move(self, rows: int) -> None:
+        """Move the cursor; this stops following."""
+        if self.following and rows > 0:
+            return
+        self.freeze()
+        if self.rows:
+            place = max(0, min(len(self.rows) - 1, self._place() + rows))
+            self._cursor = self.source.seq(self.rows[place])
+
+    def page_move(self, pages: int) -> None:
+        """Move by screens."""
+        self.move(pages * max(1, self._height - 1))
+
+    def home(self) -> None:
+        """To the first row there is."""
+        self.goto(1)
+
+    def goto(self, seq: int) -> None:
+        """Put the cursor on row `seq`, wherever it is."""
+        self.freeze()
+        self._jump = self._cursor = self._top = seq
+
+    def _place(self) -> int:
+        return self._window.index(self._cursor)
+
+    # --- what the engine knows ---
+
+    async def pull(self, client: Client, picture: Picture) -> bool:
+        """Fetch what is looked at and not yet here. True: the list looks different now."""
+        self._client = client
+        window, upto = self._window, self.source.newest(picture.state)
+        if upto < window.covered:
+            window.forget()
+        if self.following:
+            changed = await window.newest(upto, self._height)
+        elif self._jump is not None:
+            jump, self._jump = self._jump, None
+            changed = await window.around(jump)
+        else:
+            changed = False
+            if self._place() < 2 * self._height:
+                changed = await window.earlier()
+            if self._place() > len(self.rows) - 2 * self._height:
+                changed = await window.later(upto) or changed
+        return await self._renew(picture, changed) or changed
+
+    async def _renew(self, picture: Picture, changed: bool) -> bool:
+        """What is known of a passing may change: look again at what is visible, now and then or when told to."""
+        if not self.source.mutable or not self.rows:
+            return False
+        first, last = self._visible()
+        told = changed and any(
+            (older := self.source.changes(row)) is not None and older >= first for row in self.rows[-2 * self._height :]
+        )
+        if not told and picture.now < self._renew_at:
+            return False
+        self._renew_at = picture.now + 5 * 1_000_000_000
+        return await self._window.renew(first, last)
+
+    def _visible(self) -> tuple[int, int]:
+        start = max(0, len(self.rows) - self._height) if self.following else self._window.index(self._top)
+        shown = self.rows[start : start + self._height] or self.rows[-1:]
+        return self.source.seq(shown[0]), self.source.seq(shown[-1])
+
+    async def seek_problem(self, client: Client, step: int) -> str:
+        """Put the cursor on the next (1) or previous (-1) problem. What to tell the operator, empty if found."""
+        self._client = client
+        row = self.current
+        at = self.source.seq(row) if row is not None else 0
+        for _ in range(SEARCHED):
+            page = await (self._page(after=at, limit=1000) if step > 0 else self._page(before=at, limit=1000))
+            if found := self.source.problems(page):
+                self.goto(self.source.seq(found[0 if step > 0 else -1]))
+                return ""
+            if len(page) < 1000:
+                break
+            at = self.source.seq(page[-1] if step > 0 else page[0])
+        else:
+            return f"no problem up to #{at}; press again to look further"
+        return f"no {'later' if step > 0 else 'earlier'} problem"
+
+    async def _page(self, *, after: int | None = None, before: int | None = None, limit: int) -> list[Row]:
+        if self._client is None:
+            return []
+        return await self.source.page(self._client, after, before, limit)
+
+    # --- the screen ---
+
+    def lines(self, width: int, height: int, picture: Picture, *, active: bool = True) -> list[Line]:
+        """Title, columns and rows, in at most `height` lines."""
+        self._height = max(1, height - 2)
+        items = self._items(picture)
+        marked = self._place() if active and not self.following else -1
+        title = self._title(width, picture, active=active)
+        head = self.source.heading([self.rows[place] for place, _ in items if place is not None], width, picture)
+        out = [title, [(plain(head), "dim")]]
+        for place, missing in items:
+            line = missing if place is None else self.source.line(self.rows[place], width, picture)
+            out.append([(words.fit(plain(line), width), "cursor")] if place == marked else line)
+        if not items:
+            out.append([(self._why_empty(picture), "dim")])
+        return out[:height]
+
+    def _items(self, picture: Picture) -> list[tuple[int | None, Line]]:
+        """What is visible: places in `rows`, and between them lines for what is missing."""
+        room, rows = self._height, self.rows
+        if not rows:
+            return []
+        if self.following:
+            return self._between(max(0, len(rows) - room), len(rows), picture)[-room:]
+        place = min(self._place(), len(rows) - 1)
+        top = max(min(self._window.index(self._top), place), place - room + 1)
+        items = self._between(top, min(len(rows), top + room), picture)
+        at = next(number for number, item in enumerate(items) if item[0] == place)
+        items = items[max(0, at - room + 1) :][:room]
+        self._cursor = self.source.seq(rows[place])
+        self._top = self.source.seq(rows[next(place for place, _ in items if place is not None)])
+        return items
+
+    def _between(self, start: int, end: int, picture: Picture) -> list[tuple[int | None, Line]]:
+        items: list[tuple[int | None, Line]] = []
+        before = self.rows[start - 1] if start else None
+        for place in range(start, end):
+            row = self.rows[place]
+            items += [(None, line) for line in self.source.missing(before, row, picture)]
+            items.append((place, []))
+            before = row
+        return items
+
+    def _title(self, width: int, picture: Picture, *, active: bool) -> Line:
+        newest = self.source.newest(picture.state)
+        if self.following:
+            state = "following"
+        else:
+            # With a filter the newcomers are not looked at until they are followed again: only their number is known.
+            fresh = max(0, newest - self.frozen_at)
+            state = f"FROZEN +{fresh} new" if not self.filter else f"FROZEN +{fresh} unfiltered"
+        title = f"{'>' if active else ' '}{self.source.title}  {state}"
+        if self.filter:
+            title += f"  / {words.clean(self.filter)}"
+        whole = self._window.begins and newest <= self._window.covered
+        counters = self.source.survey(self.rows, whole, picture)
+        ink = "head" if active else "rule"
+        return [(picture.rule(title, width, counters), ink)]
+
+    def _why_empty(self, picture: Picture) -> str:
+        if not self._window.begins:
+            return "..."
+        return f"no {self.source.noun} matches; Esc shows all" if self.filter else f"no {self.source.noun} yet"

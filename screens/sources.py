@@ -1,0 +1,332 @@
+"""What the lists list: frames, passings and incidents, with their columns and filters."""
+
+from collections.abc import Callable
+
+from console.control.client import Client
+from console.model import Direction, EngineState, Frame, Incident, Kind, Level, Phase, Resolved, Scalar, Status
+from screens import words
+from screens.listing import Source
+from screens.paint import Line
+from screens.picture import LEVELS, Picture
+
+FILTER_HELP = "text, @DEVICE, ! only flawed, < from the device, > to the device"
+
+
+class Frames(Source[Frame]):
+    """The journal, frame by frame, as it crossed the wires."""
+
+    title = "FRAMES"
+    noun = "frame"
+
+    def __init__(self, device: str = "", title: str = "FRAMES") -> None:
+        self.title = title
+        self.of = device
+        self.device, self.text, self.flawed = device, "", False
+        self.direction: Direction | None = None
+
+    async def page(self, client: Client, after: int | None, before: int | None, limit: int) -> list[Frame]:
+        """A page."""
+        return await client.frames(
+            after=after,
+            before=before,
+            limit=limit,
+            device=self.device,
+            direction=self.direction,
+            flawed=self.flawed,
+            text=self.text,
+        )
+
+    def filter(self, text: str) -> None:
+        """Another filter."""
+        self.device, self.flawed, self.direction = self.of, False, None
+        rest = []
+        for word in text.split():
+            if word.startswith("@"):
+                self.device = word[1:]
+            elif word == "!":
+                self.flawed = True
+            elif word in "<>":
+                self.direction = Direction.RX if word == "<" else Direction.TX
+            else:
+                rest.append(word)
+        self.text = " ".join(rest)
+
+    def seq(self, row: Frame) -> int:
+        """Its number."""
+        return row.seq
+
+    def newest(self, state: EngineState) -> int:
+        """The highest number."""
+        return state.journal.frames
+
+    def frame(self, row: Frame) -> int | None:
+        """Its frame."""
+        return row.seq
+
+    def problems(self, rows: list[Frame]) -> list[Frame]:
+        """Those to look at."""
+        return [row for row in rows if row.flaw]
+
+    def survey(self, rows: list[Frame], whole: bool, picture: Picture) -> str:
+        """What the title counts."""
+        return f"{picture.state.journal.frames} SAVED" if not self.of else ""
+
+    def heading(self, rows: list[Frame], width: int, picture: Picture) -> Line:
+        """The columns."""
+        device = "" if self.of else f"{'DEVICE':<10} "
+        return [(f"{'#':>8}  {'TIME':<12}  {device}  {'WHAT':<10} BYTES   < device  > us", "")]
+
+    def line(self, row: Frame, width: int, picture: Picture) -> Line:
+        """One row."""
+        line: Line = [
+            (f"{row.seq:>8}  ", "dim"),
+            (words.clock(row.wall, picture.zone, 3) + "  ", ""),
+        ]
+        if not self.of:
+            line.append((words.fit(row.device, 10) + " ", ""))
+        line.append(("< " if row.direction is Direction.RX else "> ", "key"))
+        line.append((words.fit(row.label, 10) + " ", ""))
+        if row.flaw:
+            line.append((f"! {words.clean(row.flaw)}: ", "bad"))
+        line.append((words.escaped(row.raw[:400]), ""))
+        if row.masked:
+            line.append(("  (secret masked)", "dim"))
+        if row.by:
+            line.append((f"  {words.clean(row.by)}", "dim"))
+        return _cut(line, width)
+
+
+class Passings(Source[Resolved]):
+    """What the frames mean for timing."""
+
+    title = "PASSINGS"
+    noun = "passing"
+    mutable = True
+
+    def __init__(self, device: str = "") -> None:
+        self.of = device
+        self.device, self.text = device, ""
+        self._columns: list[tuple[str, int, Callable[[Resolved, Picture], tuple[str, str]]]] = []
+        self._time_width = 0
+        self._unknown: set[int] = set()
+
+    async def page(self, client: Client, after: int | None, before: int | None, limit: int) -> list[Resolved]:
+        """A page."""
+        return await client.passings(after=after, before=before, limit=limit, device=self.device, text=self.text)
+
+    def filter(self, text: str) -> None:
+        """Another filter."""
+        self.device = self.of
+        rest = []
+        for word in text.split():
+            if word.startswith("@"):
+                self.device = word[1:]
+            elif word in ("!", "<", ">"):
+                raise ValueError(f"{word} filters frames (the Log tab); passings know text and @DEVICE")
+            else:
+                rest.append(word)
+        self.text = " ".join(rest)
+
+    def seq(self, row: Resolved) -> int:
+        """Its number."""
+        return row.passing.seq
+
+    def newest(self, state: EngineState) -> int:
+        """The highest number."""
+        return state.journal.passings
+
+    def frame(self, row: Resolved) -> int | None:
+        """Its frame."""
+        return row.passing.frame
+
+    def problems(self, rows: list[Resolved]) -> list[Resolved]:
+        """Those to look at."""
+        changed = (Status.CORRECTION, Status.CANCELLED)
+        unknown = {row.passing.seq for row in without_bib(rows)}
+        return [row for row in rows if row.passing.seq in unknown or row.passing.status in changed]
+
+    def changes(self, row: Resolved) -> int | None:
+        """The older passing it changes."""
+        return None if row.passing.status in (Status.LIVE, Status.REPEAT) else row.passing.of
+
+    def survey(self, rows: list[Resolved], whole: bool, picture: Picture) -> str:
+        """What the title counts."""
+        # Counted over what is loaded: `2+` says that older rows were not looked at.
+        self._unknown = {row.passing.seq for row in without_bib(rows)}
+        holes = sum(len(device.holes) for device in picture.state.devices if self.of in ("", device.name))
+        unknown = f"{len(self._unknown)}{'' if whole else '+'} WITHOUT BIB" if self._unknown or whole else ""
+        return f"{unknown}  {words.plural(holes, 'HOLE')}".strip()
+
+    def missing(self, before: Resolved | None, row: Resolved, picture: Picture) -> list[Line]:
+        """Holes in the places, where they belong."""
+        place = _place(row.passing.extra)
+        device = picture.device(row.passing.device)
+        if place is None or device is None or not device.holes or row.passing.status is not Status.LIVE:
+            return []
+        holes = [hole for hole in device.holes if _last(hole) == place - 1]
+        indent = " " * (8 + 2 * (self._time_width + 2))
+        return [
+            [(f"{indent}{words.fit(row.point or row.passing.device, 9)}place {hole:<21} HOLE", "bad")] for hole in holes
+        ]
+
+    def heading(self, rows: list[Resolved], width: int, picture: Picture) -> Line:
+        """The columns are as wide as the longest time on the screen: times are never cut, names are."""
+        self._time_width = max([11, *(len(time) for row in rows for time in picture.times(row))])
+        spare = width - (8 + 2 * (self._time_width + 2) + 9 + 10 + 12)
+        extra: list[tuple[str, int, Callable[[Resolved, Picture], tuple[str, str]]]] = []
+        for column in (("DEVICE", 9, _device), ("KIND", 8, _kind), ("ARRIVED", 13, _arrived), ("EVENT", 6, _event)):
+            if spare - column[1] >= 22:
+                extra.append(column)
+                spare -= column[1] + 1
+        self._columns = [
+            ("POINT", 8, _point),
+            ("BIB/TAG", 9, self._who),
+            ("NAME", max(0, min(spare, 24) - 1), _name),
+            ("STATUS", 12, self._status),
+            *extra,
+        ]
+        head = f"{'#':>6}  {'TIME OF DAY':<{self._time_width}}  {'RACE TIME':<{self._time_width}}  "
+        return [(head + "".join(words.fit(name, size) + " " for name, size, _ in self._columns), "")]
+
+    def line(self, row: Resolved, width: int, picture: Picture) -> Line:
+        """One row."""
+        day, race = picture.times(row)
+        faint = "dim" if row.passing.status is Status.REPEAT else ""
+        line: Line = [(f"{row.passing.seq:>6}  {day:<{self._time_width}}  {race:<{self._time_width}}  ", faint)]
+        for _, size, value in self._columns:
+            text, ink = value(row, picture)
+            line.append((words.fit(text, size) + " ", faint or ink))
+        text, ink = line.pop()
+        return _cut([*line, (text.rstrip(), ink)], width)
+
+    def _who(self, row: Resolved, picture: Picture) -> tuple[str, str]:
+        if row.bib:
+            return row.bib, ""
+        if tag := row.passing.tag:
+            return (tag if len(tag) <= 9 else "~" + tag[-8:]), ""  # The end of a chip's number tells chips apart.
+        return ("----", "bad") if row.passing.seq in self._unknown else ("-", "dim")
+
+    def _status(self, row: Resolved, picture: Picture) -> tuple[str, str]:
+        if row.passing.seq in self._unknown:
+            return ("HELD no bib" if picture.state.held else "NO BIB"), "bad"
+        return status(row)
+
+
+class Incidents(Source[Incident]):
+    """What the operator should know."""
+
+    title = "INCIDENTS"
+    noun = "incident"
+
+    async def page(self, client: Client, after: int | None, before: int | None, limit: int) -> list[Incident]:
+        """A page."""
+        return await client.incidents(after=after, before=before, limit=limit)
+
+    def seq(self, row: Incident) -> int:
+        """Its number."""
+        return row.seq
+
+    def newest(self, state: EngineState) -> int:
+        """The highest number."""
+        return state.journal.incidents
+
+    def frame(self, row: Incident) -> int | None:
+        """Its frame."""
+        return row.frame
+
+    def problems(self, rows: list[Incident]) -> list[Incident]:
+        """Those to look at."""
+        return [row for row in rows if row.level is Level.ALARM]
+
+    def heading(self, rows: list[Incident], width: int, picture: Picture) -> Line:
+        """The columns."""
+        return [(f"{'#':>6}  {'TIME':<8}  {'LEVEL':<8} {'SOURCE':<10} WHAT", "")]
+
+    def line(self, row: Incident, width: int, picture: Picture) -> Line:
+        """One row."""
+        return incident_line(row, width, picture)
+
+
+def incident_line(row: Incident, width: int, picture: Picture) -> Line:
+    """One incident."""
+    word, ink = LEVELS[row.level]
+    start = f"{row.seq:>6}  {words.clock(row.wall, picture.zone)}  "
+    return _cut([(start, ""), (f"{word:<8} ", ink), (words.fit(row.source, 10) + " ", ""), (row.text, "")], width)
+
+
+def _cut(line: Line, width: int) -> Line:
+    """`line` in at most `width` cells, with `~` where something was cut off."""
+    for number, (text, ink) in enumerate(line):
+        text = words.clean(text)
+        if len(text) > width:
+            return [*line[:number], (words.fit(text, width), ink)]
+        width -= len(text)
+    return line
+
+
+def _place(extra: dict[str, Scalar]) -> int | None:
+    place = extra.get("place")
+    return int(place) if isinstance(place, int) or (isinstance(place, str) and place.isdecimal()) else None
+
+
+def _last(hole: str) -> int | None:
+    last = hole.rpartition("-")[2]
+    return int(last) if last.isdecimal() else None
+
+
+# --- columns of a passing ---
+
+
+def without_bib(rows: list[Resolved]) -> list[Resolved]:
+    """Places of the race taken by nobody we know; the other half of a place may have told."""
+    known = {row.passing.of for row in rows if row.passing.status is Status.JOINED and row.bib}
+    return [
+        row
+        for row in rows
+        if row.passing.kind is Kind.PLACE
+        and not row.bib
+        and row.passing.status is Status.LIVE
+        and row.passing.phase is Phase.RACE
+        and row.passing.seq not in known
+    ]
+
+
+def status(row: Resolved) -> tuple[str, str]:
+    """What the journal knows of a passing, and its ink."""
+    passing = row.passing
+    match passing.status:
+        case Status.REPEAT:
+            return "repeat", "dim"
+        case Status.CANCELLED:
+            return f"cancels #{passing.of}", "warn"
+        case Status.CORRECTION:
+            return f"corr #{passing.of}", "warn"
+    if passing.phase is not Phase.RACE:
+        return passing.phase.value.lower(), "dim"
+    if passing.status is Status.JOINED:
+        return f"joins #{passing.of}", ""
+    return passing.origin.value, ""
+
+
+def _device(row: Resolved, picture: Picture) -> tuple[str, str]:
+    return row.passing.device, "dim"
+
+
+def _kind(row: Resolved, picture: Picture) -> tuple[str, str]:
+    return row.passing.kind.value, "dim"
+
+
+def _arrived(row: Resolved, picture: Picture) -> tuple[str, str]:
+    return words.clock(row.passing.wall, picture.zone, 3), "dim"
+
+
+def _event(row: Resolved, picture: Picture) -> tuple[str, str]:
+    return row.passing.event or "-", "dim"
+
+
+def _point(row: Resolved, picture: Picture) -> tuple[str, str]:
+    return row.point or row.passing.channel or row.passing.kind.value, "" if row.point else "dim"
+
+
+def _name(row: Resolved, picture: Picture) -> tuple[str, str]:
+    return row.name or "", ""

@@ -1,0 +1,121 @@
+"""The lines that are on every tab: the status strip, the tabs, the footer."""
+
+from console.model import JournalState, LinkState, Phase
+from screens import words
+from screens.paint import Line
+from screens.picture import Picture
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+"""What jump mode (`g`) puts on the tabs and panes."""
+
+
+def strip(picture: Picture, width: int) -> Line:
+    """Clock and its sync, phase and race time, devices, saved, waiting and its age, first alarm; in fixed columns."""
+    state, stale = picture.state, picture.gone is not None
+    up = sum(device.state is LinkState.UP for device in state.devices)
+    bar = (picture.bar, "dim")
+    line: Line = [
+        (words.clock(picture.now, picture.zone) + " ", ""),
+        _sync(picture),
+        bar,
+        (_race(picture), "" if state.phase is Phase.RACE else "warn"),
+        bar,
+        (f"{f'DEV {up}/{len(state.devices)}':<8}", "good" if up == len(state.devices) else "bad"),
+        bar,
+        _saved(state.journal, width),
+        bar,
+        _waiting(picture),
+        bar,
+    ]
+    if stale:
+        line = [("".join(text for text, _ in line), "stale")]
+    room = width - sum(len(text) for text, _ in line)
+    line.append(_alarm(picture, room))
+    return line
+
+
+def _sync(picture: Picture) -> tuple[str, str]:
+    clock = picture.state.clock
+    if clock.synced is None:
+        return f"{clock.source[:4] + ' ?':<6}", "warn"
+    return (f"{clock.source[:3]} ok", "good") if clock.synced else ("FREE! ", "bad")
+
+
+def _race(picture: Picture) -> str:
+    time = picture.race_time
+    return f"{picture.state.phase.value + ' ' + ('--:--:--' if time is None else words.span(time)):<13}"
+
+
+def _saved(journal: JournalState, width: int) -> tuple[str, str]:
+    if journal.state == "failing":
+        lost = f" {journal.dropped} LOST" if journal.dropped else ""
+        return f"DISK FAILING {journal.unsafe} unsafe{lost}", "alarm"
+    wide = f" {journal.commit / 1e6:.1f} ms" if width >= 100 and journal.commit else ""
+    text = f"SAVED {journal.frames}{wide}"
+    return (f"{text + ' SLOW':<12}", "warn") if journal.state == "slow" else (f"{text:<12}", "good")
+
+
+def _waiting(picture: Picture) -> tuple[str, str]:
+    exports = picture.state.exports
+    waiting = sum(export.waiting for export in exports)
+    ages = [export.oldest for export in exports if export.oldest is not None]
+    if not exports:
+        return f"{'WAIT -':<12}", "dim"
+    text = f"WAIT {waiting}" + (f" {words.age(picture.now - min(ages))}" if waiting and ages else "")
+    return f"{text:<12}", "warn" if waiting else ""
+
+
+def _alarm(picture: Picture, room: int) -> tuple[str, str]:
+    alarms = picture.state.alarms
+    if not alarms:
+        return "no alarm", "dim"
+    first = alarms[0]
+    more = f"{len(alarms)} " if len(alarms) > 1 else ""
+    return words.fit(f"!{more}{first.source} {first.text}", room), "alarm"
+
+
+def tabs(names: list[str], current: int, picture: Picture | None, width: int, *, letters: bool, note: str) -> Line:
+    """The tabs, the one in front in brackets; the event and who else looks on at the right end."""
+    right = "" if picture is None else f" {words.clean(picture.state.event)} {note or _at_work(picture)}"
+    labels = [words.clean(name) if len(name) <= 10 else words.fit(name, 10) for name in names]
+    if letters:
+        labels = [f"{letter}:{label}" for letter, label in zip(LETTERS, labels, strict=False)]
+    room = max(20, width - len(right))
+    first = _first_shown(labels, current, room)
+    line: Line = [("<", "key")] if first else []
+    used = len(line)
+    for number, label in enumerate(labels[first:], first):
+        if used + len(label) + 3 > room:
+            line.append((">", "key"))
+            used += 1
+            break
+        mine = number == current
+        line.append((f"[{label}]" if mine else f" {label} ", "tab" if mine else "key" if letters else ""))
+        used += len(label) + 2
+    line.append((words.fit(right, max(0, width - used), right=True), "dim"))
+    return line
+
+
+def _first_shown(labels: list[str], current: int, room: int) -> int:
+    """The leftmost tab such that the current one can still be seen."""
+    first, used = current, len(labels[current]) + 4
+    while first and used + len(labels[first - 1]) + 2 <= room - 1:
+        first -= 1
+        used += len(labels[first]) + 2
+    return first
+
+
+def _at_work(picture: Picture) -> str:
+    return f"{picture.state.consoles} at work"
+
+
+def footer(hints: tuple[tuple[str, str], ...], width: int) -> Line:
+    """At most eight keys with what they do here, as many as fit."""
+    line: Line = []
+    used = 0
+    for key, what in hints[:8]:
+        if used + len(key) + len(what) + 3 > width:
+            break
+        line += [(f" {key}", "key"), (f" {what} ", "")]
+        used += len(key) + len(what) + 3
+    return line

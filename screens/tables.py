@@ -1,0 +1,142 @@
+"""Small tables: devices and exports. All rows are in the engine's state, so nothing is fetched."""
+
+from collections.abc import Callable
+
+from console.model import DeviceState, ExportState, PeerState
+from screens import words
+from screens.paint import Line, plain
+from screens.picture import Picture
+
+Cell = tuple[str, str]
+
+
+class Table:
+    """A heading and rows, with a cursor; scrolls when there are more rows than lines."""
+
+    def __init__(
+        self, name: str, rows: Callable[[Picture], list[str]], heading: Callable[[int], str], line: Callable[..., Line]
+    ) -> None:
+        self.name = name
+        self._rows = rows
+        self._heading = heading
+        self._line = line
+        self._cursor = 0
+
+    def move(self, rows: int, picture: Picture) -> None:
+        """Move the cursor."""
+        self._cursor = max(0, min(len(self._rows(picture)) - 1, self._cursor + rows))
+
+    def current(self, picture: Picture) -> str | None:
+        """The name in the row under the cursor."""
+        names = self._rows(picture)
+        return names[min(self._cursor, len(names) - 1)] if names else None
+
+    def height(self, picture: Picture, most: int) -> int:
+        """Lines it wants, heading included."""
+        return min(most, 1 + max(1, len(self._rows(picture))))
+
+    def lines(self, width: int, height: int, picture: Picture, *, active: bool) -> list[Line]:
+        """The table in at most `height` lines."""
+        names = self._rows(picture)
+        mark = ">" if active else " "
+        out: list[Line] = [
+            [(words.fit(mark + self._heading(width)[1:] if active else self._heading(width), width), "dim")]
+        ]
+        room = height - 1
+        if not names:
+            return [*out, [(words.fit(f"no {self.name} in the settings", width), "dim")]]
+        crowded = len(names) > room
+        visible = room - 1 if crowded else room
+        first = max(0, min(self._cursor - visible + 1, len(names) - visible)) if crowded else 0
+        for number, name in enumerate(names[first : first + visible], first):
+            line = self._line(name, width, picture)
+            out.append([(words.fit(plain(line), width), "cursor")] if active and number == self._cursor else line)
+        if crowded:
+            out.append([(words.fit(f"+{len(names) - visible} more", width), "warn")])
+        return out
+
+
+def devices() -> Table:
+    """The devices, as the Race tab shows them."""
+    return Table("devices", lambda picture: [d.name for d in picture.state.devices], _device_heading, _device_line)
+
+
+def exports() -> Table:
+    """The exports, as the Race tab shows them."""
+    return Table("exports", lambda picture: [e.name for e in picture.state.exports], _export_heading, _export_line)
+
+
+# Width of a device row at 80 columns: 42; of an export row: 36. Wider screens show more columns.
+
+
+def _name_width(width: int) -> int:
+    return 8 if width < 50 else 14
+
+
+def _device_heading(width: int) -> str:
+    head = f"{'DEVICE':<{_name_width(width)}}{'STATE':<15}{'HEARD':>5}{'COUNT':>6} {'CLOCK':<7}"
+    return head + f"{'HOLES':>6}{'FLAWS':>7}" if width >= 62 else head
+
+
+def _device_line(name: str, width: int, picture: Picture) -> Line:
+    device = picture.device(name)
+    assert device is not None
+    line: Line = [
+        (words.fit(name, _name_width(width) - 1) + " ", ""),
+        (words.fit(words.link(device, picture.now), 15), words.role(device)),
+        (f"{words.since(device.heard, picture.now):>5}", ""),
+        (f"{device.passings:>6} ", ""),
+        (f"{_clock(device, picture):<7}", ""),
+    ]
+    if width >= 62:
+        line.append((f"{len(device.holes):>6}", "bad" if device.holes else ""))
+        line.append((f"{device.flaws:>7}", "warn" if device.flaws else ""))
+    return line
+
+
+def _clock(device: DeviceState, picture: Picture) -> str:
+    if device.drift is None and any(gun.device == device.name for gun in picture.state.guns):
+        return "gun set"
+    return words.drift(device.drift)
+
+
+def _export_heading(width: int) -> str:
+    head = f"{'EXPORT':<8} {'STATE':<9}{'SENT':>6}{'WAIT':>5}{'OLDEST':>7}"
+    return head + f"{'HELD':>6}" if width >= 42 else head
+
+
+def _export_line(name: str, width: int, picture: Picture) -> Line:
+    export = picture.export(name)
+    assert export is not None
+    line: Line = [
+        (words.fit(name, 8) + " ", ""),
+        (words.fit(export.state.upper(), 9), export_role(export.state)),
+        (f"{export.sent:>6}", ""),
+        (f"{export.waiting:>5}", "warn" if export.waiting else ""),
+        (f"{words.since(export.oldest, picture.now) if export.waiting else '-':>7}", ""),
+    ]
+    if width >= 42:
+        line.append((f"{export.held:>6}", "bad" if export.held else ""))
+    return line
+
+
+def export_role(state: str) -> str:
+    """The ink of an export's state; the words say it first."""
+    return {"up": "good", "no client": "warn", "slow": "warn"}.get(state, "bad")
+
+
+# --- the Exports tab ---
+
+DELIVERY = f"{'JOURNALED':>9}{'SENT':>8}{'TCP':>8}{'ACKED':>7}{'WAIT':>6}{'OLDEST':>7}{'HELD':>5}{'UNMAPPED':>9}"
+"""Names of the delivery columns."""
+
+
+def delivery(row: ExportState | PeerState, picture: Picture) -> Line:
+    """The delivery columns of an export or of one of its peers."""
+    return [
+        (f"{row.journaled:>9}{row.sent:>8}{row.tcp:>8}{words.count(row.acked):>7}", ""),
+        (f"{row.waiting:>6}", "warn" if row.waiting else ""),
+        (f"{words.since(row.oldest, picture.now) if row.waiting else '-':>7}", ""),
+        (f"{row.held:>5}", "bad" if row.held else ""),
+        (f"{row.unmapped:>9}", "warn" if row.unmapped else ""),
+    ]

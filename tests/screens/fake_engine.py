@@ -1,0 +1,421 @@
+"""A stand-in for the engine, behind the real control socket: a race that every run repeats to the byte.
+
+Frame and passing number N are computed from N, so an event of a million frames costs nothing. To play with a console:
+`python -m tests.screens.fake_engine SOCKET --rate 10`.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from console.control import messages as m
+from console.control.server import Server
+from console.model import (
+    SECOND,
+    Basis,
+    ClockState,
+    CommandInfo,
+    DeviceState,
+    Direction,
+    EngineState,
+    ExportState,
+    Frame,
+    Gun,
+    Incident,
+    JournalState,
+    Kind,
+    Level,
+    LinkState,
+    Origin,
+    Passing,
+    PeerState,
+    Phase,
+    Resolved,
+    Status,
+)
+
+GUN = 1_781_335_800 * SECOND
+"""13 June 2026, 09:30:00 in Paris."""
+
+STEP = 1_025_000_000
+"""ns between two frames."""
+
+NAMES = ("BAUER Eva", "ÁLVAREZ Inés", "BERG Tom", "DUPONT Marc", "NOVÁK Petra", "李 安", "O'NEILL-VAN DEN BERGHE Max")
+
+Row = TypeVar("Row", Frame, Resolved, Incident)
+
+
+def frame_of(seq: int) -> Frame:
+    """Frame `seq` of the race: of ten, five from the chute, two from a control, two from the start, one ping."""
+    wall, slot = GUN + seq * STEP, seq % 10
+    clock = f"{wall // SECOND - GUN // SECOND:05d}"
+    device, direction, label, flaw, by = "chute", Direction.RX, "PRIMARY", "", ""
+    raw = f"17 11 {seq % 999:03d} {seq:04d} {clock}.{seq % 100:02d}\r\n".encode()
+    if slot in (1, 3):
+        label, raw = "SELECT", raw[:-2] + f" {seq % 1500:05d}\r\n".encode()
+    elif slot in (5, 6):
+        device, label, raw = "ctl-31", "card", f"04A1B2C3{seq % 65536:04X},31,{wall // SECOND}\r\n".encode()
+    elif slot in (7, 8):
+        device, label, raw = "start", "TN", f"TN {seq % 9999:4d} 1 {clock}.12345 06B4\t\r".encode()
+    elif slot == 9:
+        device, direction, label, raw, by = "ctl-31", Direction.TX, "PING", b"PING\r\n", "anna"
+    if seq % 97 == 0:
+        flaw, raw = "cut short", raw[:9]
+    return Frame(
+        seq=seq, device=device, direction=direction, wall=wall, mono=seq * STEP, raw=raw, label=label, flaw=flaw, by=by
+    )
+
+
+def passing_of(seq: int) -> Resolved:
+    """Passing `seq`: nine of ten frames are passings."""
+    frame = (seq - 1) // 9 * 10 + (seq - 1) % 9
+    slot, wall = frame % 10, GUN + frame * STEP
+    kind, basis, device, tag, bib, point, digits = Kind.PLACE, Basis.RACE, "chute", None, None, "Finish", 2
+    status, of = Status.LIVE, None
+    if slot in (1, 3):
+        kind, bib = Kind.SELECT, f"{frame % 1500:04d}"
+        if frame % 50 == 1:
+            status, of = Status.REPEAT, seq - 2
+        elif frame % 50 == 13:
+            status, of = Status.CORRECTION, seq - 3
+    elif slot in (0, 2):
+        bib = f"{frame % 1500:04d}"
+    elif slot in (5, 6):
+        kind, basis, device, tag = Kind.PUNCH, Basis.EPOCH, "ctl-31", f"04A1B2C3{frame % 65536:04X}80"
+        point, digits = "Ctl 31", 0
+    elif slot in (7, 8):
+        kind, basis, device, point, digits = Kind.IMPULSE, Basis.DAY, "start", "Start", 3
+    elif frame % 20 == 4:
+        bib = f"{frame % 1500:04d}"
+    ns = wall - GUN
+    text = f"{ns // 3600 // SECOND:02}:{ns // 60 // SECOND % 60:02}:{ns // SECOND % 60:02}"
+    if basis is Basis.DAY:
+        day = ns + (9 * 3600 + 1800) * SECOND
+        text = f"{day // 3600 // SECOND:02}:{day // 60 // SECOND % 60:02}:{day // SECOND % 60:02}"
+    fraction = f".{ns % SECOND:09d}"[: digits + 1] if digits else ""
+    passing = Passing(
+        seq=seq,
+        frame=frame or 1,
+        index=0,
+        device=device,
+        kind=kind,
+        wall=wall,
+        time=text + fraction,
+        ns=ns,
+        basis=basis,
+        day=None,
+        tag=tag,
+        bib=bib,
+        channel="1" if kind is Kind.IMPULSE else None,
+        event="001" if device == "chute" else None,
+        generation=1,
+        phase=Phase.RACE,
+        read_type=2,
+        origin=Origin.LIVE,
+        status=status,
+        of=of,
+        extra={"place": frame // 2} if device == "chute" else {},
+    )
+    return Resolved(
+        passing=passing, utc=wall, point=point, bib=bib, name=NAMES[frame % len(NAMES)] if bib and frame % 9 else None
+    )
+
+
+COMMANDS = tuple(
+    CommandInfo(words=words, arguments=arguments, help=what)
+    for words, arguments, what in (
+        ("PING", (), "is it awake?"),
+        ("GET TIME", (), "what its clock says"),
+        ("GET VERSION", (), "its firmware"),
+        ("SET MODE", ("CONTROL|CLEAR|READOUT",), "what it does with a card"),
+        ("BLEEP", (), "make it beep"),
+    )
+)
+
+
+class FakeEngine:
+    """The `Office` behind the socket. What it is told is in `calls`; tests change what it shows and call `push`."""
+
+    def __init__(self, frames: int = 4212) -> None:
+        self.calls: list[tuple[str, m.Call]] = []
+        self.odd: dict[int, Frame] = {}
+        """Frames that are not as `frame_of` says."""
+        self.odd_passings: dict[int, Resolved] = {}
+        self.asked = 0
+        """How many pages of rows were asked for."""
+        self.stopped = asyncio.Event()
+        self.frames = frames
+        self.consoles: Callable[[], int] = lambda: 0
+        self.alarms: list[Incident] = [
+            _incident(3, 4073, Level.ALARM, "start", "DOWN: no answer from 192.168.1.50:7000; is the cable in?")
+        ]
+        self.incidents = [
+            _incident(1, 0, Level.NOTE, "engine", "started"),
+            _incident(2, 2000, Level.WARNING, "chute", "place 2104 is missing"),
+            *self.alarms,
+        ]
+        self.changes: dict[str, object] = {}
+        """Fields of EngineState that tests put over it."""
+
+    @property
+    def now(self) -> int:
+        """2 s after the newest frame."""
+        return GUN + self.frames * STEP + 2 * SECOND
+
+    @property
+    def passings(self) -> int:
+        """The highest passing number."""
+        return max(0, (self.frames - 1) * 9 // 10)
+
+    def state(self) -> EngineState:
+        """The whole picture, now."""
+        state = EngineState(
+            version="0.1.0",
+            event="spring-10k",
+            timezone="Europe/Paris",
+            phase=Phase.RACE,
+            now=self.now,
+            started=GUN - 3600 * SECOND,
+            pid=1,
+            clock=ClockState(source="NTP", synced=True, offset=120_000),
+            guns=(Gun(device="chute", generation=1, ns=0, wall=GUN, source="START line"),),
+            devices=self._devices(),
+            exports=self._exports(),
+            journal=JournalState(
+                state="ok",
+                frames=self.frames,
+                passings=self.passings,
+                incidents=len(self.incidents),
+                commit=400_000,
+            ),
+            incidents=tuple(self.incidents[-50:]),
+            alarms=tuple(self.alarms),
+            consoles=self.consoles(),
+            held=2,
+        )
+        return msgspec.structs.replace(state, **self.changes)
+
+    def _devices(self) -> tuple[DeviceState, ...]:
+        now, start = self.now, GUN - 1800 * SECOND
+        return (
+            DeviceState(
+                name="chute",
+                type="timemachine",
+                where="/dev/serial/by-id/usb-FTDI_A1",
+                state=LinkState.UP,
+                since=start,
+                heard=now - 3 * SECOND,
+                frames=self.frames // 2,
+                passings=self.frames // 2 - 9,
+                repeats=8,
+                flaws=1,
+                holes=("2104",),
+                facts={"line": "9600 7E2", "gun": "09:30:00.00 from the START line", "event": "001", "XOFF": "30 s"},
+                commands=COMMANDS[:1],
+            ),
+            DeviceState(
+                name="start",
+                type="thcom",
+                where="192.168.1.50:7000",
+                state=LinkState.DOWN,
+                since=now - 131 * SECOND,
+                reason="no answer from 192.168.1.50:7000; is the cable in?",
+                retry_at=now + 4 * SECOND,
+                heard=now - 131 * SECOND,
+                frames=812,
+                passings=812,
+                drift=-4_000_000,
+            ),
+            DeviceState(
+                name="ctl-31",
+                type="otimcon",
+                where="/dev/ttyUSB1",
+                state=LinkState.UP,
+                since=start,
+                heard=now - 8 * SECOND,
+                frames=1300,
+                passings=1293,
+                drift=800_000_000,
+                facts={"version": "0.22", "control": "31", "mode": "CONTROL", "backup": "37 cards"},
+                commands=COMMANDS,
+            ),
+            DeviceState(name="ctl-45", type="otimcon", where="/dev/ttyUSB2", state=LinkState.OPEN, since=start),
+        )
+
+    def _exports(self) -> tuple[ExportState, ...]:
+        now, sent = self.now, self.passings
+        peer = PeerState(
+            address="192.168.1.20",
+            connected=True,
+            since=GUN,
+            journaled=sent + 14,
+            sent=sent,
+            tcp=sent - 2,
+            waiting=14,
+            oldest=now - 42 * SECOND,
+            held=2,
+            note="2 places without a bib are held",
+        )
+        return (
+            ExportState(
+                name="raceday",
+                type="tsv1",
+                where="127.0.0.1:10200",
+                state="slow",
+                reason="192.168.1.20 reads slowly",
+                journaled=sent + 14,
+                sent=sent,
+                tcp=sent - 2,
+                waiting=14,
+                oldest=now - 42 * SECOND,
+                held=2,
+                unmapped=3,
+                peers=(peer,),
+            ),
+            ExportState(
+                name="software",
+                type="thcom-server",
+                where="127.0.0.1:7000",
+                state="up",
+                journaled=812,
+                sent=812,
+                tcp=812,
+                peers=(PeerState(address="127.0.0.1", connected=True, since=GUN, journaled=812, sent=812, tcp=812),),
+            ),
+            ExportState(name="its", type="ctp01", where="127.0.0.1:61611", state="no client"),
+        )
+
+    # --- rows ---
+
+    def frame(self, seq: int) -> Frame:
+        """Frame `seq`."""
+        return self.odd.get(seq) or frame_of(seq)
+
+    def passing(self, seq: int) -> Resolved:
+        """Passing `seq`."""
+        return self.odd_passings.get(seq) or passing_of(seq)
+
+    async def answer(self, call: m.Call, who: str) -> m.Result:
+        """Do what `call` says."""
+        self.calls.append((who, call))
+        match call:
+            case m.GetState():
+                return m.State(state=self.state())
+            case m.GetFrames():
+                return m.Frames(rows=self._page(call, self.frames, self.frame, lambda frame: _wanted(frame, call)))
+            case m.GetPassings():
+                return m.Passings(
+                    rows=self._page(
+                        call,
+                        self.passings,
+                        self.passing,
+                        lambda row: (
+                            call.device in ("", row.passing.device)
+                            and call.text.lower() in f"{row.bib} {row.name} {row.passing.tag} {row.point}".lower()
+                        ),
+                    )
+                )
+            case m.GetIncidents():
+                return m.Incidents(
+                    rows=self._page(call, len(self.incidents), lambda seq: self.incidents[seq - 1], lambda row: True)
+                )
+            case m.GetDetail(frame=seq):
+                return self._detail(seq)
+            case m.Command(device=device, words=words):
+                if device != "ctl-31":
+                    return m.Failed(reason=f"{device} is down; plug it in first")
+                return m.Done(text=f"{device}: {words} -> PONG in 31 ms")
+            case m.Acknowledge(upto=upto):
+                before = len(self.alarms)
+                self.alarms = [alarm for alarm in self.alarms if alarm.seq > upto]
+                return m.Done(text=f"{before - len(self.alarms)} acknowledged")
+            case m.SetPhase(phase=phase):
+                self.changes["phase"] = phase
+                return m.Done(text=f"phase {phase}")
+            case m.Stop(event=event):
+                if event != "spring-10k":
+                    return m.Failed(reason=f"this engine serves spring-10k, not {event}; it was not stopped")
+                self.stopped.set()
+                return m.Done(text="the engine stops")
+            case m.SetGun() | m.Held() | m.Reload():
+                return m.Done(text=f"{type(call).__name__} done", ok=None)
+
+    def _page(
+        self,
+        call: m.GetFrames | m.GetPassings | m.GetIncidents,
+        newest: int,
+        row: Callable[[int], Row],
+        wanted: Callable[[Row], bool],
+    ) -> list[Row]:
+        self.asked += 1
+        forward = call.after is not None
+        numbers = (
+            range(max(0, call.after) + 1, newest + 1)
+            if call.after is not None
+            else range(min(newest, (call.before or newest + 1) - 1), 0, -1)
+        )
+        rows = list(_first(call.limit, (r for r in map(row, numbers) if wanted(r))))
+        return rows if forward else rows[::-1]
+
+    def _detail(self, seq: int) -> m.Result:
+        if not 0 < seq <= self.frames:
+            return m.Failed(reason=f"no frame {seq} in the journal")
+        passings = [self.passing(n) for n in range(1, self.passings + 1) if self.passing(n).passing.frame == seq]
+        return m.Detail(
+            frame=self.frame(seq),
+            fields={"code": "17 primary", "chute": "11", "lane place": "213", "place": "4212"},
+            passings=passings,
+            deliveries=[
+                m.Delivery(passing=row.passing.seq, export="raceday", peer="192.168.1.20", word="tcp")
+                for row in passings
+            ],
+        )
+
+
+def _first(limit: int, rows: Iterator[Row]) -> Iterator[Row]:
+    for _, row in zip(range(limit), rows, strict=False):
+        yield row
+
+
+def _wanted(frame: Frame, call: m.GetFrames) -> bool:
+    return (
+        call.device in ("", frame.device)
+        and call.direction in (None, frame.direction)
+        and (not call.flawed or bool(frame.flaw))
+        and call.text.encode().lower() in frame.raw.lower()
+    )
+
+
+def _incident(seq: int, frame: int, level: Level, source: str, text: str) -> Incident:
+    return Incident(seq=seq, wall=GUN + frame * STEP, level=level, source=source, text=text, frame=frame or None)
+
+
+async def serve(socket: Path, rate: float, frames: int) -> None:
+    """Serve a race that goes on at `rate` frames/s."""
+    engine = FakeEngine(frames)
+    server = Server(socket, engine)
+    engine.consoles = lambda: len(server.clients)
+    await server.open()
+    pushing = asyncio.create_task(server.run())
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    while not engine.stopped.is_set():
+        await asyncio.sleep(0.01)
+        now = frames + int((loop.time() - started) * rate)
+        if now != engine.frames:
+            engine.frames = now
+            server.changed()
+    pushing.cancel()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("socket", type=Path)
+    parser.add_argument("--rate", type=float, default=10)
+    parser.add_argument("--frames", type=int, default=4212)
+    options = parser.parse_args()
+    asyncio.run(serve(options.socket, options.rate, options.frames))
