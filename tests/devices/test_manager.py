@@ -17,6 +17,7 @@ from console.links.nullmodem import NullModem
 from console.model import SECOND, Basis, DeviceState, Direction, Heard, Kind, Level, LinkState, Origin, Reading
 from console.simulators.port import PtyPort, TcpPort
 from console.timing.bind import find_zone
+from tests.devices.reconnects import reconnects
 from tests.devices.scripted import MemoryDesk, Scripted, ScriptedSettings
 from tests.links.recorder import Recorder, until
 
@@ -327,6 +328,23 @@ async def test_a_driver_whose_patience_fails_is_restarted(bench: Bench, monkeypa
     await bench.reaches(LinkState.OPEN)
 
 
+async def test_a_driver_that_fails_as_it_is_ended_holds_up_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def attend(_: Scripted) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ZeroDivisionError("scripted")
+
+    monkeypatch.setattr(Scripted, "attend", attend)
+    await bench.start(device())
+    await bench.reaches(LinkState.OPEN)
+    await bench.start()
+    assert bench.manager.states() == []
+    assert bench.cables["d"].a.link is None
+
+
 # --- sending ---
 
 
@@ -458,28 +476,10 @@ async def test_garbage_in_any_chunks_is_journaled_byte_for_byte(bench: Bench) ->
 # --- endurance ---
 
 
-async def test_two_hundred_reconnects_leak_nothing(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(runner, "backoff", lambda: repeat(0.0))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.setblocking(False)
-        await bench.start(device(address="{}:{}".format(*listener.getsockname())))
-
-        async def cycle(number: int) -> None:
-            connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-            with connection:
-                connection.send(b"line %d\nhalf" % number)
-                await until(lambda: bench.state().state is LinkState.UP)
-
-        for number in range(10):
-            await cycle(number)
-        before = len(os.listdir("/dev/fd")), len(asyncio.all_tasks())
-        for number in range(10, 210):
-            await cycle(number)
-        await until(lambda: (len(os.listdir("/dev/fd")), len(asyncio.all_tasks())) <= before)
-        await bench.manager.stop()
-    assert bench.desk.raw("d") == b"".join(b"line %d\nhalf" % number for number in range(210))
+@pytest.mark.parametrize("over", ["pty", "tcp"])
+async def test_two_hundred_reconnects_leak_nothing(over: str) -> None:
+    before, after = await reconnects(200, over)
+    assert after <= before
 
 
 # --- drift ---
