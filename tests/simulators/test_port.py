@@ -2,7 +2,6 @@ import asyncio
 import base64
 import json
 import os
-import tty
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,30 +22,7 @@ from console.simulators.port import (
     port_from,
     replay,
 )
-
-
-class Host:
-    """The other side of a pty: opens it as a serial program does."""
-
-    def __init__(self, path: str) -> None:
-        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
-        tty.setraw(self.fd)
-
-    async def read(self, count: int) -> bytes:
-        """`count` bytes, or fewer where the port hangs up."""
-        return await asyncio.to_thread(self._read, count)
-
-    def _read(self, count: int) -> bytes:
-        got = b""
-        while len(got) < count:
-            try:
-                data = os.read(self.fd, count - len(got))
-            except OSError:
-                data = b""
-            if not data:
-                break
-            got += data
-        return got
+from tests.simulators.host import Host
 
 
 @pytest.fixture
@@ -60,7 +36,7 @@ async def pty() -> AsyncIterator[PtyPort]:
 async def host(pty: PtyPort) -> AsyncIterator[Host]:
     host = Host(pty.where)
     yield host
-    os.close(host.fd)
+    host.close()
 
 
 class Recorder(Port):
@@ -89,7 +65,7 @@ EVERY_BYTE = bytes(range(256))
 async def test_a_pty_carries_every_byte_both_ways(pty: PtyPort, host: Host) -> None:
     pty.write(EVERY_BYTE)
     assert await host.read(256) == EVERY_BYTE
-    os.write(host.fd, EVERY_BYTE)
+    host.send(EVERY_BYTE)
     got = b""
     while len(got) < 256:
         got += await pty.read()
@@ -139,7 +115,7 @@ async def test_a_line_speed_paces_the_writing() -> None:
     assert loop.time() - began > 0.2
     assert await host.read(240) == b"x" * 240
     await port.close()
-    os.close(host.fd)
+    host.close()
 
 
 async def test_a_link_outlives_a_drop(tmp_path: Path) -> None:
@@ -152,12 +128,12 @@ async def test_a_link_outlives_a_drop(tmp_path: Path) -> None:
     await port.drop(away=0)
     assert await host.read(1) == b""
     again = Host(port.where)
-    os.write(again.fd, b"back")
+    again.send(b"back")
     assert await reading == b"back"
     await port.close()
     assert not link.is_symlink()
-    os.close(host.fd)
-    os.close(again.fd)
+    host.close()
+    again.close()
 
 
 async def test_a_link_never_replaces_a_file(tmp_path: Path) -> None:
