@@ -1,0 +1,306 @@
+"""From what has queued up to what one transaction writes: numbers given, facts judged, rows and lines made."""
+
+import concurrent.futures
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+from msgspec import Struct, field, structs
+
+from console.journal.index import PassingIndex
+from console.journal.lines import Heads, Kept, Saved, seal
+from console.journal.rows import (
+    Row,
+    Tally,
+    act_row,
+    frame_row,
+    incident_row,
+    kept_row,
+    passing_row,
+    saved_row,
+    tally_row,
+)
+from console.journal.store import Rows, Store
+from console.model import (
+    Act,
+    Cursor,
+    Draft,
+    EventState,
+    Frame,
+    Gun,
+    Incident,
+    Judged,
+    Kind,
+    Level,
+    Origin,
+    Passing,
+    Phase,
+    Scalar,
+    Status,
+    TimingState,
+    Trouble,
+)
+from console.timing.judge import judge, next_event_state
+
+
+class Committed(Struct):
+    """What one commit made durable, in order."""
+
+    frames: list[Frame] = field(default_factory=list)
+    passings: list[Passing] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
+    acts: list[Act] = field(default_factory=list)
+
+
+class Said(Struct):
+    """An incident of no frame, as it was reported."""
+
+    wall: int
+    trouble: Trouble
+
+
+class Asked(Struct):
+    """What an operator did, and who waits to hear that it is safe."""
+
+    wall: int
+    word: str
+    body: dict[str, Scalar]
+    by: str
+    done: "concurrent.futures.Future[Act]"
+
+
+Item: TypeAlias = Draft | Said | Asked
+
+
+class Memory(Struct):
+    """What the writer knows without asking the database. Replaced or updated only when a commit has returned."""
+
+    heads: Heads = field(default_factory=Heads)
+    event: EventState = field(default_factory=EventState)
+    timing: dict[str, TimingState] = field(default_factory=dict)
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    cursors: dict[tuple[str, str], Saved] = field(default_factory=dict)
+    guns: list[Gun] = field(default_factory=list)
+
+
+class Batch:
+    """One transaction being put together. Nothing outside it changes until `remember`."""
+
+    def __init__(self, memory: Memory, store: Store, mend: Callable[[int], Judged | None]) -> None:
+        self._memory = memory
+        self._timing: dict[str, TimingState] = {}
+        self._tallies: dict[str, Tally] = {}
+        self._index = PassingIndex(store, self._known_tally, mend)
+        self.cursors: list[Saved] = []
+        self._asked: list[tuple[Asked, Act]] = []
+        self._frames, self._passings = memory.heads.frames, memory.heads.passings
+        self._incidents, self._acts = memory.heads.incidents, memory.heads.acts
+        self._saved = memory.heads.cursors
+        self.event = memory.event
+        self.rows = Rows()
+        self.lines: list[bytes] = []
+        self.committed = Committed()
+
+    def take(self, item: Item) -> None:
+        """Add what was reported; never raises for what is in it."""
+        match item:
+            case Draft():
+                self._draft(item)
+            case Said():
+                self._incident(item.wall, item.trouble, None)
+            case Asked():
+                self._act(item)
+
+    def save(self, cursor: Cursor) -> None:
+        """Add a cursor. Its line is written at most once a second, by the writer."""
+        self._saved += 1
+        saved = Saved(self._saved, time.time_ns(), cursor)
+        self.rows.cursors.append(saved_row(saved)[0])
+        self.cursors.append(saved)
+
+    def close(self) -> None:
+        """No more to come: add what the whole has changed."""
+        self.rows.counts = [tally_row(device, tally) for device, tally in self._tallies.items()]
+
+    @property
+    def heads(self) -> Heads:
+        """The highest numbers once this is committed."""
+        return Heads(
+            frames=self._frames,
+            passings=self._passings,
+            incidents=self._incidents,
+            acts=self._acts,
+            cursors=self._saved,
+        )
+
+    def remember(self) -> None:
+        """The commit has returned: this is what is known now."""
+        memory = self._memory
+        memory.heads, memory.event = self.heads, self.event
+        memory.timing |= self._timing
+        memory.tallies |= self._tallies
+        memory.cursors |= {(saved.cursor.export, saved.cursor.peer): saved for saved in self.cursors}
+        memory.guns += [gun_of(passing) for passing in self.committed.passings if is_gun(passing)]
+
+    def answer(self) -> None:
+        """Tell the operators who wait."""
+        for asked, act in self._asked:
+            if not asked.done.done():
+                asked.done.set_result(act)
+
+    # --- one item ---
+
+    def _draft(self, draft: Draft) -> None:
+        number = self._frames + 1
+        state = self._state(draft.device)
+        try:
+            frame = _frame(draft, number)
+            framed = frame_row(frame)
+        except Exception as error:  # noqa: BLE001 - a frame is kept, whatever is wrong with what was said of it
+            draft = _plain(draft, str(error))
+            frame = _frame(draft, number)
+            framed = frame_row(frame)
+        troubles: tuple[Trouble, ...] = draft.troubles
+        judged: tuple[Judged, ...] = ()
+        passings: list[tuple[Row, bytes]] = []
+        kept = None
+        if draft.facts:
+            try:
+                judgement = judge(
+                    draft,
+                    frame=number,
+                    number=self._passings + 1,
+                    state=state,
+                    event=self.event,
+                    index=self._index,
+                )
+                passings = [passing_row(one) for one in judgement.passings]
+                if judgement.state != state:
+                    kept = kept_row(Kept(number, draft.wall, draft.device, judgement.state))
+                judged, troubles = judgement.passings, (*troubles, *judgement.troubles)
+                state = judgement.state
+            except (sqlite3.Error, OSError):  # the disk's fault, not the frame's
+                raise
+            except Exception as error:  # noqa: BLE001 - the frame is safe without its meaning
+                text = f"frame #{number} is kept, but what it means could not be told: {error!r}"
+                troubles = (*troubles, Trouble(Level.ALARM, draft.device, text))
+        self._frames = number
+        self._put(self.rows.frames, framed)
+        self.committed.frames.append(frame)
+        tally = self._tally(draft.device)
+        tally.add_frame(frame)
+        for one, row in zip(judged, passings, strict=True):
+            self._put(self.rows.passings, row)
+            self._index.add(one)
+            tally.add_passing(one)
+            self.committed.passings.append(one.passing)
+        self._passings += len(judged)
+        if kept:
+            changed, line = kept
+            self.rows.states[draft.device] = changed
+            self.lines.append(seal(line, changed[-1]))
+            self._timing[draft.device] = state
+        for trouble in troubles:
+            self._incident(draft.wall, trouble, number)
+
+    def _incident(self, wall: int, trouble: Trouble, frame: int | None) -> None:
+        self._incidents += 1
+        incident = Incident(
+            seq=self._incidents,
+            wall=wall,
+            level=trouble.level,
+            source=_text(trouble.source),
+            text=_text(trouble.text),
+            frame=frame,
+        )
+        self._put(self.rows.incidents, incident_row(incident))
+        self.committed.incidents.append(incident)
+
+    def _act(self, asked: Asked) -> None:
+        try:
+            event = self.event
+            if asked.word == "phase":
+                event = next_event_state(event, Phase(str(asked.body.get("phase"))))
+            act = Act(seq=self._acts + 1, wall=asked.wall, word=asked.word, body=asked.body, by=asked.by)
+            row = act_row(act)
+        except Exception as error:  # noqa: BLE001 - goes to who asked
+            if not asked.done.done():
+                asked.done.set_exception(error)
+            return
+        self._acts += 1
+        self.event = event
+        self._put(self.rows.acts, row)
+        self.committed.acts.append(act)
+        self._asked.append((asked, act))
+
+    # --- parts ---
+
+    def _put(self, rows: list[Row], new: tuple[Row, bytes]) -> None:
+        row, line = new
+        rows.append(row)
+        self.lines.append(seal(line, row[-1]))
+
+    def _state(self, device: str) -> TimingState:
+        return self._timing.get(device) or self._memory.timing.get(device) or TimingState()
+
+    def _known_tally(self, device: str) -> Tally | None:
+        return self._tallies.get(device) or self._memory.tallies.get(device)
+
+    def _tally(self, device: str) -> Tally:
+        tally = self._tallies.get(device)
+        if tally is None:
+            tally = self._tallies[device] = structs.replace(self._memory.tallies.get(device) or Tally())
+        return tally
+
+
+def is_gun(passing: Passing) -> bool:
+    """Whether a passing is a START line that arrived live: only its arrival tells when the gun was fired."""
+    return passing.kind is Kind.GUN and passing.origin is Origin.LIVE and passing.status is Status.LIVE
+
+
+def gun_of(passing: Passing) -> Gun:
+    """The gun of a live START line."""
+    return Gun(
+        device=passing.device,
+        generation=passing.generation,
+        ns=passing.ns or 0,
+        wall=passing.wall,
+        source="START line",
+    )
+
+
+def _frame(draft: Draft, seq: int) -> Frame:
+    return Frame(
+        seq=seq,
+        device=draft.device,
+        direction=draft.direction,
+        wall=draft.wall,
+        mono=draft.mono,
+        raw=draft.raw,
+        label=draft.label,
+        flaw=draft.flaw,
+        masked=draft.masked,
+        by=draft.by,
+    )
+
+
+def _plain(draft: Draft, why: str) -> Draft:
+    """The draft with nothing but what can be stored."""
+    return Draft(
+        device=_text(draft.device),
+        direction=draft.direction,
+        wall=draft.wall if 0 <= draft.wall < 2**63 else time.time_ns(),
+        mono=draft.mono if 0 <= draft.mono < 2**63 else time.monotonic_ns(),
+        raw=bytes(draft.raw),
+        label=_text(draft.label),
+        flaw=_text(draft.flaw) or f"kept without its meaning: {_text(why)}",
+        masked=draft.masked,
+        by=_text(draft.by),
+        troubles=draft.troubles,
+    )
+
+
+def _text(text: str) -> str:
+    """`text` without what no encoding can hold (lone surrogates)."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,220 @@
+"""Reading the journal: pages of rows, each checked against its CRC as it is read."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from msgspec import structs
+
+from console.journal.flight import find
+from console.journal.lines import Entry
+from console.journal.recovery import DATABASE, FLIGHT
+from console.journal.rows import READERS, Row, RowError, unchecked_frame
+from console.journal.store import TABLES, Store
+from console.model import Act, Direction, Frame, Incident, Judged, Kind, Passing
+
+T = TypeVar("T")
+
+UNREADABLE = "unreadable"
+"""Begins the `flaw` of a frame whose row is damaged and that the flight log does not give back either."""
+
+
+class Reader:
+    """A read-only connection. It never raises for what is on the disk: what cannot be read is not returned, or
+    returned as unreadable, and `damaged` is told its kind and number.
+
+    Any thread may use it; only one at a time gets through.
+    """
+
+    def __init__(self, directory: Path, damaged: Callable[[str, int], None] | None = None) -> None:
+        self._path, self._flight = directory / DATABASE, directory / FLIGHT
+        self._damaged = damaged
+        self._store: Store | None = None
+        self._inode = 0
+        self._one = threading.Lock()
+
+    def frames(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 200,
+        device: str = "",
+        direction: Direction | None = None,
+        flawed: bool = False,
+        text: str = "",
+    ) -> list[Frame]:
+        """A page of frames, ascending: the first beyond `after`, or the last before `before`, or the newest."""
+        where, args = _filters(device=device, direction=direction)
+        if flawed:
+            where.append("flaw != ''")
+        if text:
+            columns = "CAST(raw AS TEXT) || char(10) || label || char(10) || flaw || char(10) || device"
+            where.append(f"instr(lower({columns}), lower(?)) > 0")
+            args.append(text)
+        return self._page("F", where, args, after, before, limit, _frame)
+
+    def passings(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 200,
+        device: str = "",
+        kind: Kind | None = None,
+        text: str = "",
+    ) -> list[Passing]:
+        """A page of passings, as `frames`. `text` is looked for in what they say, not in the names of the fields."""
+        where, args = _filters(device=device, kind=kind)
+        if text:
+            where.append("instr(lower(body), lower(?)) > 0")
+            args.append(text)
+        wanted = text.lower()
+
+        def read(entry: Entry) -> Passing | None:
+            assert isinstance(entry, Judged)
+            return entry.passing if not wanted or wanted in _words(entry.passing) else None
+
+        return self._page("P", where, args, after, before, limit, read)
+
+    def passings_of(self, frame: int) -> list[Passing]:
+        """The passings decoded from a frame."""
+        return self._page("P", ["frame = ?"], [frame], 0, None, 10_000, _passing)
+
+    def incidents(self, *, after: int | None = None, before: int | None = None, limit: int = 200) -> list[Incident]:
+        """A page of incidents, as `frames`."""
+        return self._page(
+            "I", [], [], after, before, limit, lambda entry: entry if isinstance(entry, Incident) else None
+        )
+
+    def acts(self, *, after: int | None = None, before: int | None = None, limit: int = 200) -> list[Act]:
+        """A page of acts, as `frames`."""
+        return self._page("A", [], [], after, before, limit, _act)
+
+    def frame(self, seq: int) -> Frame | None:
+        """One frame."""
+        found = self._page("F", ["seq = ?"], [seq], 0, None, 1, _frame)
+        return found[0] if found else None
+
+    def passing(self, seq: int) -> Passing | None:
+        """One passing."""
+        found = self._page("P", ["seq = ?"], [seq], 0, None, 1, _passing)
+        return found[0] if found else None
+
+    def newest(self) -> tuple[int, int, int, int]:
+        """The highest numbers of frames, passings, incidents and acts; 0: none."""
+        with self._one:
+            rows = self._query(
+                "SELECT (SELECT max(seq) FROM frames), (SELECT max(seq) FROM passings),"
+                " (SELECT max(seq) FROM incidents), (SELECT max(seq) FROM acts)",
+                [],
+            )
+        frames, passings, incidents, acts = rows[0] if rows else (0, 0, 0, 0)
+        return frames or 0, passings or 0, incidents or 0, acts or 0
+
+    def close(self) -> None:
+        """Close the connection; the next call opens it again."""
+        with self._one:
+            self._drop()
+
+    # --- a page ---
+
+    def _page(
+        self,
+        kind: str,
+        where: list[str],
+        args: list[object],
+        after: int | None,
+        before: int | None,
+        limit: int,
+        read: Callable[[Entry], T | None],
+    ) -> list[T]:
+        """Read on until the page is full: rows may turn out unreadable, or not meant by the filter."""
+        found: list[T] = []
+        forward = after is not None
+        edge = after if after is not None else before if before is not None else 2**63 - 1
+        order = "ASC" if forward else "DESC"
+        conditions = " AND ".join([*where, "seq > ?" if forward else "seq < ?"])
+        with self._one:
+            while len(found) < limit:
+                size = limit - len(found)
+                sql = f"SELECT * FROM {TABLES[kind]} WHERE {conditions} ORDER BY seq {order} LIMIT {size}"
+                rows = self._query(sql, [*args, edge])
+                for row in rows:
+                    entry = self._entry(kind, row)
+                    if entry is not None and (one := read(entry)) is not None:
+                        found.append(one)
+                if len(rows) < size:
+                    break
+                edge = rows[-1][0]
+        return found if forward else found[::-1]
+
+    def _entry(self, kind: str, row: Row) -> Entry | None:
+        try:
+            return READERS[kind](row)
+        except RowError as error:
+            if self._damaged:
+                self._damaged(kind, row[0])
+            if mended := find(self._flight, kind, row[0]):
+                return mended
+            return _unreadable(row, error) if kind == "F" else None
+
+    def _query(self, sql: str, args: list[object]) -> list[Row]:
+        try:
+            return self._connection().query(sql, *args)
+        except (sqlite3.Error, OSError):
+            self._drop()
+            if self._damaged:
+                self._damaged("", 0)
+            return []
+
+    def _connection(self) -> Store:
+        """The connection; a new one where the database has been replaced."""
+        inode = self._path.stat().st_ino
+        if self._store is None or inode != self._inode:
+            self._drop()
+            self._store, self._inode = Store.look(self._path), inode
+        return self._store
+
+    def _drop(self) -> None:
+        if self._store:
+            self._store.close()
+            self._store = None
+
+
+def _filters(**wanted: str | None) -> tuple[list[str], list[object]]:
+    given = {column: str(value) for column, value in wanted.items() if value}
+    return [f"{column} = ?" for column in given], list(given.values())
+
+
+def _frame(entry: Entry) -> Frame | None:
+    return entry if isinstance(entry, Frame) else None
+
+
+def _passing(entry: Entry) -> Passing | None:
+    return entry.passing if isinstance(entry, Judged) else None
+
+
+def _incident(entry: Entry) -> Incident | None:
+    return entry if isinstance(entry, Incident) else None
+
+
+def _act(entry: Entry) -> Act | None:
+    return entry if isinstance(entry, Act) else None
+
+
+def _words(passing: Passing) -> str:
+    """What a passing says, in lower case."""
+    said = (passing.device, passing.kind, passing.time, passing.tag, passing.bib, passing.channel, passing.event)
+    return "\n".join(str(word) for word in (*said, *passing.extra.values()) if word is not None).lower()
+
+
+def _unreadable(row: Row, error: RowError) -> Frame | None:
+    """What is left of a frame: shown, and said to be wrong."""
+    try:
+        frame = unchecked_frame(row)
+        return structs.replace(frame, raw=bytes(frame.raw), flaw=f"{UNREADABLE}: {error}")
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,256 @@
+"""Building the database anew from the flight log, with what a damaged database still gives."""
+
+import os
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from msgspec import Struct, field, structs
+
+from console.journal.flight import scan
+from console.journal.lines import Entry, Heads, Kept, LineError, Opened, Saved, read_line, unseal
+from console.journal.rows import READERS, Row, RowError, read_kept_row, read_saved_row, sealed
+from console.journal.store import TABLES, Store, sync
+from console.model import Act, Frame, Incident, Judged, Level, Trouble
+
+CHUNK = 5000
+"""Rows handled at a time: bounds memory."""
+
+
+class Rebuilt(Struct):
+    """What a rebuild found."""
+
+    heads: Heads = field(default_factory=Heads)
+    """The highest numbers that were ever given, as far as can be told."""
+    event: str = ""
+    bad_lines: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    """Table -> rows in the new database."""
+    salvaged: Counter[str] = field(default_factory=Counter)
+    """What the damaged database still held and the flight log did not."""
+    missing: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    """Table -> ranges (first, last) of numbers that neither has."""
+
+
+class Newest:
+    """Of states and cursors, the newest of each; they come in any order."""
+
+    def __init__(self) -> None:
+        self.entries: dict[object, Kept | Saved] = {}
+
+    def take(self, entry: Kept | Saved) -> None:
+        """Keep it, unless a newer one is known."""
+        key = entry.device if isinstance(entry, Kept) else (entry.cursor.export, entry.cursor.peer)
+        known = self.entries.get(key)
+        if known is None or _age(entry) >= _age(known):
+            self.entries[key] = entry
+
+
+def rebuild(flight: Path, built: Path, salvage: Path | None = None) -> Rebuilt:
+    """Build a database at `built` from the flight log, and from what the one at `salvage` holds beyond it.
+
+    What was salvaged is appended to the log and synced before this returns, so that a kill loses none of it.
+    """
+    rebuilt, newest = Rebuilt(), Newest()
+    store = Store.build(built)
+    try:
+        for chunk in _chunks(_numbered(flight, rebuilt, newest)):
+            store.replace(chunk)
+        if salvage:
+            for found in _salvage(salvage, store, newest):
+                _append(flight, found)
+                rebuilt.salvaged.update(map(name_of, found))
+        store.replace(newest.entries.values())
+        store.recount()
+        rebuilt.heads = highest(rebuilt.heads, store.heads())
+        for table in (*TABLES.values(), "cursors"):
+            ((rebuilt.rows[table],),) = store.query(f"SELECT count(*) FROM {table}")
+        for kind, table in TABLES.items():
+            if gaps := store.gaps(kind, getattr(rebuilt.heads, table)):
+                rebuilt.missing[table] = gaps
+        store.finish(built)
+    finally:
+        store.close()
+    return rebuilt
+
+
+def replace_damaged(path: Path, flight: Path, damage: str) -> Trouble:
+    """Rebuild the database at `path`; what was there is moved aside, never deleted. Returns what is to be said."""
+    built = path.with_name(path.name + ".built")
+    rebuilt = rebuild(flight, built, path if path.exists() else None)
+    text = f"the database could not be used ({damage})"
+    if path.exists():
+        aside = _aside(path)
+        path.replace(aside)
+        text += f", is kept as {aside.name},"
+        for suffix in ("-wal", "-shm"):
+            with suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
+    built.replace(path)
+    sync(path.parent)
+    text += " and was rebuilt from the flight log"
+    if rebuilt.salvaged:
+        text += f"; the log lacked {in_words(rebuilt.salvaged)}, read from the damaged database"
+    if rebuilt.missing:
+        text += f"; in neither of the two: {missing_in_words(rebuilt.missing)}"
+    return Trouble(Level.ALARM, "journal", text)
+
+
+def newest_of(flight: Path) -> Newest:
+    """The newest state of every device and the newest of every cursor, as the log has them."""
+    newest = Newest()
+    for entry in valid_entries(flight, Rebuilt(), kinds=b"SC"):
+        if isinstance(entry, Kept | Saved):
+            newest.take(entry)
+    return newest
+
+
+def valid_entries(flight: Path, found: Rebuilt, kinds: bytes = b"") -> Iterator[Entry]:
+    """Every valid line of the log (of these kinds); damaged ones are counted in `found`. No log: nothing."""
+    if not flight.exists():
+        return
+    for lines in scan(flight):
+        for line in lines:
+            if kinds and line[31:32] not in kinds:
+                continue
+            try:
+                yield read_line(unseal(line)[0])
+            except LineError:
+                found.bad_lines += bool(line)
+
+
+# --- words ---
+
+
+def name_of(entry: Entry) -> str:
+    """What an entry is counted as."""
+    names = {Frame: "frames", Judged: "passings", Incident: "incidents", Act: "acts", Kept: "timing states"}
+    return names.get(type(entry), "cursors")
+
+
+def in_words(counts: Counter[str]) -> str:
+    """`12 frames, 3 passings`."""
+    return ", ".join(f"{count:,} {name if count != 1 else name[:-1]}" for name, count in counts.items())
+
+
+def missing_in_words(missing: dict[str, list[tuple[int, int]]]) -> str:
+    """`frames 17-19, 4187; passings 12`; at most five ranges of each."""
+    parts = []
+    for table, ranges in missing.items():
+        words = [f"{first}" if first == last else f"{first}-{last}" for first, last in ranges[:5]]
+        more = f" and {len(ranges) - 5} more ranges" if len(ranges) > 5 else ""
+        parts.append(f"{table} {', '.join(words)}{more}")
+    return "; ".join(parts)
+
+
+def highest(one: Heads, other: Heads) -> Heads:
+    """The higher number of each kind."""
+    told = structs.asdict(other)
+    return Heads(**{name: max(number, told[name]) for name, number in structs.asdict(one).items()})
+
+
+# --- parts ---
+
+
+def _numbered(flight: Path, rebuilt: Rebuilt, newest: Newest) -> Iterator[Entry]:
+    """The log's frames, passings, incidents and acts; what else it holds goes into `rebuilt` and `newest`."""
+    for entry in valid_entries(flight, rebuilt):
+        match entry:
+            case Opened():
+                rebuilt.event = entry.event
+            case Heads():
+                rebuilt.heads = highest(rebuilt.heads, entry)
+            case Kept() | Saved():
+                newest.take(entry)
+            case _:
+                yield entry
+
+
+def _salvage(damaged: Path, into: Store, newest: Newest) -> Iterator[list[Entry]]:
+    """Put good rows of a damaged database that `into` lacks there; take its newer states and cursors."""
+    try:
+        old = Store.look(damaged)
+    except sqlite3.Error:
+        return
+    try:
+        for kind in TABLES:
+            for chunk in _chunks(_good_rows(old, kind, into.gaps(kind, _top(old, kind)))):
+                into.replace(chunk)
+                yield chunk
+        before = set(map(id, newest.entries.values()))
+        for row in _try(old, "SELECT * FROM states"):
+            with suppress(RowError):
+                newest.take(read_kept_row(row))
+        for row in _try(old, "SELECT * FROM cursors"):
+            with suppress(RowError):
+                newest.take(read_saved_row(row))
+        yield [entry for entry in newest.entries.values() if id(entry) not in before]
+    finally:
+        old.close()
+
+
+def _good_rows(old: Store, kind: str, wanted: list[tuple[int, int]]) -> Iterator[Entry]:
+    for first, last in wanted:
+        for number in range(first, last + 1):
+            for row in _try(old, f"SELECT * FROM {TABLES[kind]} WHERE seq = {number}"):
+                with suppress(RowError):
+                    entry = READERS[kind](row)
+                    if row[0] == number:
+                        yield entry
+
+
+def _top(old: Store, kind: str) -> int:
+    """The highest number that a damaged database gives; a nonsensical one (it is damaged) is not believed."""
+    rows = _try(old, f"SELECT seq FROM {TABLES[kind]} ORDER BY seq DESC LIMIT 100")
+    for row in rows:
+        for good in _try(old, f"SELECT * FROM {TABLES[kind]} WHERE seq = {row[0]}"):
+            with suppress(RowError):
+                READERS[kind](good)
+                return int(row[0])
+    return 0
+
+
+def _try(store: Store, sql: str) -> list[Row]:
+    try:
+        return store.query(sql)
+    except sqlite3.Error:
+        return []
+
+
+def _append(flight: Path, entries: list[Entry]) -> None:
+    """Append lines to the log, on disk when this returns."""
+    if not entries:
+        return
+    with flight.open("ab") as file:
+        file.write(b"\n" + b"".join(map(sealed, entries)))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _chunks(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
+    chunk: list[Entry] = []
+    for entry in entries:
+        chunk.append(entry)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _age(entry: Kept | Saved) -> int:
+    return entry.frame if isinstance(entry, Kept) else entry.number
+
+
+def _aside(path: Path) -> Path:
+    """A name for the damaged database that nothing has yet."""
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    aside = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
+    count = 1
+    while aside.exists():
+        count += 1
+        aside = path.with_name(f"{path.stem}.damaged-{stamp}-{count}{path.suffix}")
+    return aside
