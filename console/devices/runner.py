@@ -5,12 +5,12 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import tzinfo
 from typing import Any
 
 from msgspec import structs
 
 from console.devices import driver_class
+from console.devices.drift import drift
 from console.devices.driver import CommandError, DeviceSettings, Driver, Reply
 from console.devices.hush import Hush
 from console.devices.session import ManagerDesk, Session
@@ -18,18 +18,16 @@ from console.links.backoff import backoff
 from console.links.link import Endpoint, LinkError
 from console.model import (
     SECOND,
-    Basis,
     DeviceState,
     Direction,
     Draft,
     Heard,
     Level,
     LinkState,
-    Origin,
-    Reading,
+    RetransmitBegin,
+    RetransmitEnd,
     Trouble,
 )
-from console.timing.bind import local_to_utc, nearest_day
 
 log = logging.getLogger("racedeck")
 
@@ -66,6 +64,8 @@ class DeviceRunner:
         """Monotonic ns at which the outage began that was announced and is not over."""
         self._heard: int | None = None
         self._drift: int | None = None
+        self._retransmit = False
+        """What the device sends now, it sends again: it tells nothing of its clock."""
 
     # --- for the manager ---
 
@@ -197,7 +197,11 @@ class DeviceRunner:
             self._session = session
             self._enter(LinkState.OPEN)
             session.opened(link)
-            driver.opened()
+            self._retransmit = False
+            try:
+                driver.opened()
+            except Exception as error:  # noqa: BLE001 - see _connect
+                session.fail(error)
             session.begin()
             self._stirred.set()
             async with asyncio.TaskGroup() as group:
@@ -248,7 +252,11 @@ class DeviceRunner:
     def _journal(self, frame: Heard, wall: int, mono: int) -> None:
         """Journal a frame of the device, with the incidents that it causes."""
         self._heard = wall
-        self._drift = drift(frame, wall, self._desk.zone, self._drift)
+        for fact in frame.facts:
+            if isinstance(fact, RetransmitBegin | RetransmitEnd):
+                self._retransmit = isinstance(fact, RetransmitBegin)
+        if not self._retransmit:
+            self._drift = drift(frame, wall, self._desk.zone, self._drift)
         told = [frame.flaw] if frame.flaw and self._says(_kind(frame.flaw)) else []
         told += [frame.note] if frame.note and self._says(frame.note) else []
         self._desk.frame(
@@ -353,21 +361,6 @@ class DeviceRunner:
         except Exception as error:  # noqa: BLE001 - see _connect
             session.fail(error)
             return None
-
-
-def drift(frame: Heard, wall: int, zone: tzinfo, before: int | None = None) -> int | None:
-    """How much the device's clock is ahead of ours, ns, by the last live time in `frame` that arrived at `wall`.
-
-    `before` where the frame tells none. The time on the wire counts as the device's lag.
-    """
-    for fact in frame.facts:
-        if isinstance(fact, Reading) and fact.ns is not None and fact.origin is Origin.LIVE and not fact.change:
-            with suppress(OverflowError, ValueError):  # a date beyond the calendar tells no drift
-                if fact.basis is Basis.DAY:
-                    before = nearest_day(fact.ns, wall, zone) - wall
-                elif fact.basis is Basis.EPOCH:
-                    before = local_to_utc(fact.ns, zone) - wall
-    return before
 
 
 def _kind(flaw: str) -> str:

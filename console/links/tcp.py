@@ -36,12 +36,11 @@ class TcpClient(Endpoint):
         """See Endpoint."""
         try:
             async with asyncio.timeout(self._timeout):
-                connected = await self._connect()
+                _, link = await asyncio.get_running_loop().create_connection(
+                    lambda: _TcpLink(receiver, self.where), sock=await self._connect()
+                )
         except OSError as error:  # TimeoutError included
             raise LinkError(self._why_not(error)) from error
-        _, link = await asyncio.get_running_loop().create_connection(
-            lambda: _TcpLink(receiver, self.where), sock=connected
-        )
         return link
 
     async def appeared(self) -> None:

@@ -6,7 +6,20 @@ from datetime import UTC, tzinfo
 from typing import ClassVar
 
 from console.devices.driver import CommandError, DeviceSettings, Driver, Reply
-from console.model import SECOND, Basis, CommandInfo, Direction, Draft, Heard, Kind, Level, Origin, Reading
+from console.model import (
+    SECOND,
+    Basis,
+    CommandInfo,
+    Direction,
+    Draft,
+    Heard,
+    Kind,
+    Level,
+    Origin,
+    Reading,
+    RetransmitBegin,
+    RetransmitEnd,
+)
 
 
 class ScriptedSettings(DeviceSettings, frozen=True, kw_only=True):
@@ -15,7 +28,7 @@ class ScriptedSettings(DeviceSettings, frozen=True, kw_only=True):
 
 
 class Scripted(Driver[ScriptedSettings]):
-    """Lines: `bad N` has a flaw, `note X` a note, `at NS` is a time of day, `BOOM` breaks the driver."""
+    """Lines: `bad N` has a flaw, `note X` a note, `at NS` is a time of day; `[` and `]` a retransmit; `BOOM` fails."""
 
     settings_type = ScriptedSettings
     shown = "scripted"
@@ -54,6 +67,8 @@ class Scripted(Driver[ScriptedSettings]):
             case "at":
                 reading = Reading(kind=Kind.IMPULSE, identity=rest, ns=int(rest), basis=Basis.DAY, origin=Origin.LIVE)
                 return Heard(raw=line, label=word, facts=(reading,))
+            case "[" | "]":
+                return Heard(raw=line, label=word, facts=(RetransmitBegin() if word == "[" else RetransmitEnd(),))
         return Heard(raw=line, label=word)
 
     def lost(self) -> list[Heard]:

@@ -3,6 +3,7 @@ import os
 import random
 import socket
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from itertools import repeat
 from pathlib import Path
 
@@ -11,12 +12,10 @@ import pytest
 from console.devices import DRIVERS, driver_class, runner
 from console.devices.driver import CommandError, DeviceSettings
 from console.devices.manager import Manager, endpoint_for
-from console.devices.runner import drift
 from console.links.link import Endpoint
 from console.links.nullmodem import NullModem
-from console.model import SECOND, Basis, DeviceState, Direction, Heard, Kind, Level, LinkState, Origin, Reading
+from console.model import SECOND, DeviceState, Direction, Level, LinkState, Reading
 from console.simulators.port import PtyPort, TcpPort
-from console.timing.bind import find_zone
 from tests.devices.reconnects import reconnects
 from tests.devices.scripted import MemoryDesk, Scripted, ScriptedSettings
 from tests.links.recorder import Recorder, until
@@ -276,6 +275,27 @@ async def test_flaws_of_a_kind_are_told_once_a_minute(bench: Bench) -> None:
     ]
 
 
+# --- drift ---
+
+
+async def test_drift_is_that_of_the_last_live_time(bench: Bench) -> None:
+    await bench.start(device())
+    write, _ = await bench.far()
+    now = datetime.now(UTC)
+    ahead = now + timedelta(hours=1)
+    of_day = (ahead - ahead.replace(hour=0, minute=0, second=0, microsecond=0)) // timedelta(microseconds=1) * 1000
+    write(b"at %d\n" % of_day)
+    state = await bench.reaches(LinkState.UP)
+    assert state.drift is not None
+    assert 3500 * SECOND < state.drift <= 3600 * SECOND
+    write(b"[\nat 0\n")
+    await until(lambda: len(bench.desk.frames) == 3)
+    assert bench.state().drift == state.drift
+    write(b"]\nat %d\n" % of_day)
+    await until(lambda: len(bench.desk.frames) == 5)
+    assert bench.state().drift != state.drift
+
+
 # --- drivers that fail ---
 
 
@@ -343,6 +363,22 @@ async def test_a_driver_that_fails_as_it_is_ended_holds_up_nothing(
     await bench.start()
     assert bench.manager.states() == []
     assert bench.cables["d"].a.link is None
+
+
+async def test_a_driver_that_fails_at_the_opening_loses_no_byte(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = [ZeroDivisionError("scripted")]
+    opened = Scripted.opened
+
+    def fail(self: Scripted) -> None:
+        if failures:
+            bench.cables["d"].a.link.receiver.received(b"early\n")  # type: ignore[union-attr]
+            raise failures.pop()
+        opened(self)
+
+    monkeypatch.setattr(Scripted, "opened", fail)
+    await bench.start(device())
+    await until(lambda: Scripted.made == 2)
+    assert bench.desk.raw("d") == b"early\n"
 
 
 # --- sending ---
@@ -480,37 +516,3 @@ async def test_garbage_in_any_chunks_is_journaled_byte_for_byte(bench: Bench) ->
 async def test_two_hundred_reconnects_leak_nothing(over: str) -> None:
     before, after = await reconnects(200, over)
     assert after <= before
-
-
-# --- drift ---
-
-
-def reading(basis: Basis, ns: int, **more: object) -> Heard:
-    return Heard(raw=b"x", label="x", facts=(Reading(kind=Kind.PUNCH, identity="x", basis=basis, ns=ns, **more),))  # type: ignore[arg-type]
-
-
-def test_drift_is_the_device_minus_our_clock_in_the_zone_of_the_event() -> None:
-    paris = find_zone("Europe/Paris")
-    wall = 1_750_000_000 * SECOND  # 2025-06-15 15:06:40 UTC, 17:06:40 in Paris
-    day = ((17 * 60 + 6) * 60 + 42) * SECOND
-    assert drift(reading(Basis.DAY, day), wall, paris) == 2 * SECOND
-    assert drift(reading(Basis.EPOCH, (1_750_000_000 + 7200 - 3) * SECOND), wall, paris) == -3 * SECOND
-    midnight = wall - ((17 * 60 + 6) * 60 + 40) * SECOND
-    assert drift(reading(Basis.DAY, 86_399 * SECOND), midnight + SECOND, paris) == -2 * SECOND
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        Heard(raw=b"x", label="x"),
-        reading(Basis.RACE, 0),
-        reading(Basis.SPAN, 0),
-        reading(Basis.DAY, 0, origin=Origin.RETRANSMIT),
-        reading(Basis.EPOCH, 0, origin=Origin.READOUT),
-        reading(Basis.DAY, 0, change="bib"),
-        reading(Basis.EPOCH, 1 << 80),
-    ],
-)
-def test_what_tells_no_drift_leaves_the_last(frame: Heard) -> None:
-    assert drift(frame, 1_750_000_000 * SECOND, find_zone("UTC")) is None
-    assert drift(frame, 1_750_000_000 * SECOND, find_zone("UTC"), 5) == 5
