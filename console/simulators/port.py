@@ -173,7 +173,7 @@ class PtyPort(_DescriptorPort):
 
     @classmethod
     def open(cls, link: Path | None = None, *, baud: int = 0, bits: int = 10) -> "PtyPort":
-        """A new pty, reached under its own path or under the symbolic link `link`, which outlives a `drop()`.
+        """A new pty, reached under its own path or under the symbolic link `link`, which comes back after a `drop()`.
 
         Raises OSError where no pty or no link can be made.
         """
@@ -183,8 +183,6 @@ class PtyPort(_DescriptorPort):
         """Hang up, and remove the link."""
         self._closed = True
         self._hangup()
-        if self._link is not None and self._link.is_symlink():
-            self._link.unlink()
 
     async def drop(self, away: float = 0.5) -> None:
         """Hang up; come back as another pty, under the same link."""
@@ -205,10 +203,14 @@ class PtyPort(_DescriptorPort):
         self._attach(master)
 
     def _hangup(self) -> None:
-        for descriptor in (self._detach(), self._slave):
+        descriptors = (self._detach(), self._slave)
+        # The number of a closed pty is soon given to another: a link to it must not stay behind.
+        if self._slave is not None and self._link is not None:
+            self._link.unlink(missing_ok=True)
+        self._slave = None
+        for descriptor in descriptors:
             if descriptor is not None:
                 os.close(descriptor)
-        self._slave = None
 
 
 def _point(link: Path, target: str) -> None:

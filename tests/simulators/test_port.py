@@ -118,15 +118,19 @@ async def test_a_line_speed_paces_the_writing() -> None:
     host.close()
 
 
-async def test_a_link_outlives_a_drop(tmp_path: Path) -> None:
+async def test_a_link_is_gone_while_the_pty_is_and_comes_back(tmp_path: Path) -> None:
     link = tmp_path / "chute"
     link.symlink_to("/nowhere")  # left over from a killed simulator
     port = PtyPort.open(link)
     assert port.where == str(link)
     host = Host(port.where)
     reading = asyncio.create_task(port.read())
-    await port.drop(away=0)
+    away = asyncio.create_task(port.drop(away=3600))
     assert await host.read(1) == b""
+    assert not link.is_symlink()
+    away.cancel()
+    await asyncio.wait([away])
+    await port.drop(away=0)
     again = Host(port.where)
     again.send(b"back")
     assert await reading == b"back"
