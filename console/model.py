@@ -341,6 +341,8 @@ class Cursor(Struct, frozen=True, kw_only=True):
     """Every passing up to this one was taken by the peer's TCP, or needed not to be."""
     held: tuple[int, ...] = ()
     """Passings up to `sent` that were not written and wait for the operator or for an identity."""
+    settled: tuple[int, ...] = ()
+    """Passings beyond `tcp` that are not to be written: skipped or unmapped."""
     counts: dict[str, int] = field(default_factory=dict)
     """Running totals: `journaled`, `sent`, `tcp`, `unmapped`, `skipped`."""
 

@@ -66,6 +66,10 @@ class Account:
 
     def __init__(self, cursor: Cursor, *, tallied: int, unmet: int = 0) -> None:
         self.export, self.address, self.start = cursor.export, cursor.peer, cursor.start
+        self.since = 0
+        """Wall ns at which it was connected, or lost."""
+        self.away = ""
+        """Why it is not connected."""
         self.tcp = self.sent = cursor.tcp
         self.met = max(cursor.sent, cursor.tcp)
         """Passings up to this one are in the counts."""
@@ -75,7 +79,8 @@ class Account:
         self.reasons = Counter(hold.reason for hold in self.held.values())
         self.released: dict[int, bool] = {}
         """Released but not taken yet -> whether written. A restart finds them held again."""
-        self.skipped: set[int] = set()
+        self.skipped = set(cursor.settled)
+        """What is not to be sent; before `tcp`, only of this run of the engine."""
         self.tallied = tallied
         """How far `tally` has come."""
         self.unmet = unmet
@@ -84,6 +89,7 @@ class Account:
         self.back_since: int | None = None
         """Arrival of the oldest passing that was counted, and must be written (again)."""
         self._unmapped: set[int] = set()
+        """Of those beyond `tcp`."""
 
     # --- figures ---
 
@@ -107,6 +113,8 @@ class Account:
     def cursor(self) -> Cursor:
         """What a restart must know."""
         held = tuple(sorted({*self.held, *self.released}))
+        self._unmapped = {seq for seq in self._unmapped if seq > self.tcp}
+        settled = {*self._unmapped, *(seq for seq in self.skipped if seq > self.tcp)}
         return Cursor(
             export=self.export,
             peer=self.address,
@@ -114,6 +122,7 @@ class Account:
             sent=self.met,
             tcp=self.tcp,
             held=held,
+            settled=tuple(sorted(settled)),
             counts={name: count for name, count in self.counts.items() if count},
         )
 
@@ -140,7 +149,7 @@ class Account:
 
     def settled(self, seq: int) -> bool:
         """Whether this passing, met before, is not to be written in its turn."""
-        return seq in self.held or seq in self.released or seq in self.skipped
+        return seq in self.held or seq in self.released or seq in self.skipped or seq in self._unmapped
 
     # --- what becomes of it ---
 
@@ -153,9 +162,6 @@ class Account:
                 self.counts["sent"] += 1
         elif seq > self.sent:
             self.counts["sent"] += 1
-            if seq in self._unmapped:
-                self._unmapped.discard(seq)
-                self.counts["unmapped"] -= 1
             self.sent = seq
 
     def reach(self, position: int) -> None:
@@ -174,12 +180,11 @@ class Account:
             self.counts["tcp"] += self.released.pop(written.seq, False)
         elif written.seq > self.tcp:
             self.counts["tcp"] += 1
-            self._arrive(written.seq)
+            self.tcp = written.seq
 
     def empty(self, position: int) -> None:
         """A connection has dealt with everything up to `position`, and nothing of it is in flight."""
-        if position > self.tcp:
-            self._arrive(position)
+        self.tcp = max(self.tcp, position)
 
     def lost(self, flight: Flight, others: Sequence[int], *, repeats: bool) -> int:
         """A connection is gone; `others` are the positions of those that remain. Returns how many it had not taken.
@@ -201,11 +206,6 @@ class Account:
                     self.hold(seq, Hold("not taken before the connection was lost", releasable=True))
         return len(flight.written)
 
-    def _arrive(self, seq: int) -> None:
-        self.tcp = seq
-        if self._unmapped:
-            self._unmapped = {one for one in self._unmapped if one > seq}
-
     # --- held ---
 
     def hold(self, seq: int, hold: Hold) -> None:
@@ -218,8 +218,7 @@ class Account:
         """It cannot be said in this format."""
         self._free(seq)
         self.counts["unmapped"] += 1
-        if seq > self.tcp:
-            self._unmapped.add(seq)
+        self._unmapped.add(seq)
 
     def release(self, seq: int) -> None:
         """Let a held passing go; it waits to be written out of turn."""

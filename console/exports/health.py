@@ -10,6 +10,9 @@ from msgspec import Struct
 DEAD_AFTER = 10.0
 """Seconds of data in flight without an acknowledgement after which the peer is gone."""
 
+UNANSWERED = 3
+"""Probes of a closed window without an answer: one or two may just be on their way."""
+
 STUCK_AFTER = 10.0
 """Seconds without progress after which a peer that is there but takes nothing is called stuck."""
 
@@ -23,6 +26,8 @@ class TcpInfo(Struct, frozen=True):
     """The part of Linux's `struct tcp_info` that matters here."""
 
     state: int
+    probes: int
+    """Probes of a closed window that were not answered."""
     unacked: int
     """Segments in flight."""
     silence: float
@@ -52,7 +57,7 @@ def tcp_info(sock: socket.socket) -> TcpInfo | None:
     (unacked,) = struct.unpack_from("=I", raw, 24)
     (last_ack_ms,) = struct.unpack_from("=I", raw, 56)
     (acked,) = struct.unpack_from("=Q", raw, 120)
-    return TcpInfo(raw[0], unacked, last_ack_ms / 1000, acked)
+    return TcpInfo(raw[0], raw[3], unacked, last_ack_ms / 1000, acked)
 
 
 class Verdict(StrEnum):
@@ -85,8 +90,8 @@ class Health:
             self._taken, self._since = taken, now
             return Verdict.WELL
         idle = self.idle_for(now)
-        # A peer whose window is closed still answers our probes: in flight and unanswered is another matter.
-        if info and info.unacked and idle >= DEAD_AFTER and info.silence >= DEAD_AFTER:
+        # A peer whose window is closed answers our probes; one that is gone answers neither them nor our data.
+        if info and (info.unacked or info.probes >= UNANSWERED) and min(idle, info.silence) >= DEAD_AFTER:
             return Verdict.DEAD
         if idle >= PATIENCE:
             return Verdict.HOPELESS

@@ -4,26 +4,24 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
 from console.exports.delivery import Account, Hold, Unmapped
 from console.exports.export import Desk, Export, ExportSettings
+from console.exports.figures import figures, peer_state, state_word
 from console.exports.health import Verdict
 from console.exports.peer import Peer
 from console.exports.pump import BATCH, Pump, read
 from console.links.address import parse_address
 from console.links.link import LinkError
 from console.links.listener import Listener, listen
-from console.model import SECOND, Cursor, ExportState, Kind, Level, Passing, PeerState, Phase, Status
+from console.model import Cursor, ExportState, Kind, Level, Passing, Phase, Status
 
 RETRY_EVERY = 5.0
 """Seconds between two attempts to get a port that is taken."""
 
 SAVE_EVERY = 1.0
 """Seconds between two checkpoints of a cursor, at least."""
-
-SLOW_AFTER = 5.0
-"""Seconds that a passing waits before its export is called slow."""
 
 FAREWELL = 1.0
 """Seconds to let clients take what is on its way when the export ends."""
@@ -51,8 +49,6 @@ class ListeningExport(Export[S]):
         super().__init__(settings, desk, now)
         self._wanted = frozenset(Kind(kind) for kind in settings.kinds) or self.kinds
         self._accounts: dict[str, Account] = {}
-        self._since: dict[str, int] = {}
-        self._reasons: dict[str, str] = {}
         self._pumps: dict[Peer, tuple[Pump, asyncio.Task[None]]] = {}
         self._ended: set[asyncio.Task[None]] = set()
         self._saves: dict[str, asyncio.TimerHandle | None] = {}
@@ -113,8 +109,7 @@ class ListeningExport(Export[S]):
         newest = self.desk.feed.newest
         for cursor in self.desk.cursors(self.settings.name):
             account = self._accounts[cursor.peer] = Account(cursor, tallied=0)
-            self._since[cursor.peer] = self.now()
-            self._reasons[cursor.peer] = "not connected since the start"
+            account.since, account.away = self.now(), "not connected since the start"
             if account.waiting and (first := await self.desk.feed.after(account.tcp, 1)):
                 account.back_since = first[0].wall
         everything = self.settings.newcomers == "all" or not self._accounts
@@ -207,7 +202,7 @@ class ListeningExport(Export[S]):
         task.add_done_callback(lambda task: self._pump_ended(peer, task))
         self._pumps[peer] = pump, task
         peer.received = self.conversation(peer)
-        self._since[peer.address] = self.now()
+        account.since, account.away = self.now(), ""
         self._look_again.set()
         self.desk.changed()
 
@@ -240,8 +235,7 @@ class ListeningExport(Export[S]):
         account = pump.account
         others = [other.flight.position for other in self._pumps_of(account)]
         missing = account.lost(pump.flight, others, repeats=self.repeats)
-        self._since[peer.address] = self.now()
-        self._reasons[peer.address] = reason
+        account.since, account.away = self.now(), reason
         if missing:
             self._trouble(Level.WARNING, f"{peer.address} is gone and has not taken {missing} passings: {reason}")
         elif peer.verdict in (Verdict.DEAD, Verdict.HOPELESS):
@@ -257,6 +251,9 @@ class ListeningExport(Export[S]):
 
     def _pumps_of(self, account: Account) -> list[Pump]:
         return [pump for pump, _ in self._pumps.values() if pump.account is account]
+
+    def _peers_of(self, account: Account) -> list[Peer]:
+        return [peer for peer, (pump, _) in self._pumps.items() if pump.account is account]
 
     # --- held ---
 
@@ -384,64 +381,15 @@ class ListeningExport(Export[S]):
 
     def state(self) -> ExportState:
         """The export as the operator sees it, now."""
-        peers = tuple(self._peer_state(account) for account in self._accounts.values())
-        where = self._listener.where if self._listener else self.settings.listen
-        word, reason = self._word(peers)
-        shared: dict[str, Any] = {"journaled": self._concerned}
-        if peers:
-            last = max(peers, key=lambda peer: (peer.waiting, peer.held))
-            figures = ("journaled", "sent", "tcp", "acked", "waiting", "oldest", "held", "unmapped")
-            shared = {figure: getattr(last, figure) for figure in figures}
+        connections = {account.address: self._peers_of(account) for account in self._accounts.values()}
+        peers = tuple(peer_state(account, connections[address]) for address, account in self._accounts.items())
+        word, reason = ("down", self._down) if self._down else state_word(peers, connections, self.now())
         return ExportState(
             name=self.settings.name,
             type=self.settings.type,
-            where=where,
+            where=self._listener.where if self._listener else self.settings.listen,
             state=word,
             reason=reason,
             peers=peers,
-            **shared,
-        )
-
-    def _word(self, peers: tuple[PeerState, ...]) -> tuple[str, str]:
-        if self._down:
-            return "down", self._down
-        if not self._pumps:
-            return "no client", ""
-        for peer in self._pumps:
-            if peer.verdict is Verdict.STUCK:
-                return (
-                    "stuck",
-                    f"{peer.address} has taken nothing for {peer.stuck_for:.0f} s: its program does not read",
-                )
-        late = self.now() - int(SLOW_AFTER * SECOND)
-        for state in peers:
-            if state.connected and state.oldest is not None and state.oldest < late:
-                return "slow", f"{state.address}: {state.waiting} waiting"
-        for peer in self._pumps:
-            if peer.stuck_for > SLOW_AFTER:
-                return "slow", f"{peer.address} has taken nothing for {peer.stuck_for:.0f} s"
-        away = [state for state in peers if not state.connected and state.waiting]
-        return "up", "; ".join(f"{state.address} is not connected, {state.waiting} waiting" for state in away)
-
-    def _peer_state(self, account: Account) -> PeerState:
-        connections = [peer for peer, (pump, _) in self._pumps.items() if pump.account is account]
-        notes = [f"{count} held: {reason}" for reason, count in account.reasons.items() if count]
-        if len(connections) > 1:
-            notes.append(f"{len(connections)} connections")
-        if any(peer.half_closed for peer in connections):
-            notes.append("sending half closed")
-        measured = all(peer.measured for peer in connections)
-        return PeerState(
-            address=account.address,
-            connected=bool(connections),
-            since=self._since[account.address],
-            reason="" if connections else self._reasons.get(account.address, ""),
-            journaled=account.journaled,
-            sent=account.counts["sent"],
-            tcp=account.counts["tcp"] if measured else None,
-            waiting=account.waiting,
-            oldest=account.oldest,
-            held=len(account.held),
-            unmapped=account.counts["unmapped"],
-            note="; ".join(notes),
+            **figures(peers, self._concerned),
         )

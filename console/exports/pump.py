@@ -1,6 +1,7 @@
 """The pump: from the feed, through filter, binding and encoding, to one connected client."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
@@ -52,7 +53,6 @@ class Pump:
         self._form = form
         self._feed = feed
         self._next_document = 0.0
-        self._loop = asyncio.get_running_loop()
 
     async def run(self, overlap: float) -> None:
         """Serve until cancelled, from where the account is less `overlap` seconds."""
@@ -75,7 +75,7 @@ class Pump:
     async def _ready(self) -> None:
         """Wait until the client takes more and the next document is due; let others have their turn."""
         await self.peer.writable()
-        await asyncio.sleep(max(0.0, self._next_document - self._loop.time()) if self._form.interval else 0)
+        await asyncio.sleep(max(0.0, self._next_document - time.monotonic()) if self._form.interval else 0)
 
     async def _resume_from(self, overlap: float) -> int:
         """The account's place, less what arrived in the `overlap` seconds before the last passing that was taken."""
@@ -126,7 +126,7 @@ class Pump:
         first = account.meet(passing)
         if not first and account.settled(seq):
             return None
-        verdict = self._form.render(passing)
+        verdict = self._render(passing)
         if isinstance(verdict, bytes):
             self._accept(passing)
             return verdict
@@ -142,13 +142,19 @@ class Pump:
         account, seq = self.account, passing.seq
         if seq not in account.released:
             return
-        verdict = self._form.render(passing, forced=True)
+        verdict = self._render(passing, forced=True)
         if isinstance(verdict, bytes):
             self._accept(passing)
             self._write([verdict], [passing], released=True)
         else:
             account.refuse(seq, verdict)
         self._form.kept(account)
+
+    def _render(self, passing: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
+        try:
+            return self._form.render(passing, forced=forced)
+        except Exception as error:  # noqa: BLE001 - one passing that we fail to encode must not stop all that follow
+            return Unmapped(f"passing {passing.seq} could not be encoded ({error!r}); please report this")
 
     def _accept(self, passing: Passing) -> None:
         if passing.status is Status.JOINED and passing.of is not None:
@@ -168,7 +174,7 @@ class Pump:
             self.flight.written.append(written)
             self.account.wrote(written)
         self.peer.write(document)
-        self._next_document = self._loop.time() + self._form.interval
+        self._next_document = time.monotonic() + self._form.interval
 
     def taken(self, offset: int) -> bool:
         """The peer's TCP has taken the first `offset` bytes. True: that is news."""

@@ -420,3 +420,88 @@ async def test_a_strict_consumer_can_read_every_message() -> None:
             assert len(read["Moment"]) == 28
             assert read["Moment"][:26].rpartition(".")[2].isdigit()
         await client.close()
+
+
+async def test_a_stuck_client_is_said_and_in_the_end_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.exports.health.STUCK_AFTER", 0.3)
+    monkeypatch.setattr("console.exports.health.PATIENCE", 0.8)
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        with deaf(where):
+            await until(lambda: desk.saved)
+            for _ in range(10):
+                desk.add(500)
+            await until(lambda: export.state().state == "stuck")
+            assert "does not read" in export.state().reason
+            await until(lambda: export.state().state == "no client")
+            assert any("does not read" in text for level, _, text in desk.troubles if level is Level.WARNING)
+            assert export.state().waiting == 5000
+            assert "127.0.0.1 is not connected, 5000 waiting" in export.state().reason
+
+
+async def test_waiting_for_more_than_five_seconds_is_slow() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        with deaf(where):
+            await until(lambda: desk.saved)
+            desk.add(5000)
+            await until(lambda: export.state().waiting)
+            assert export.state().state == "up"
+            desk.clock += 6 * SECOND
+            assert export.state().state == "slow"
+
+
+async def test_what_becomes_known_while_a_client_is_away_goes_out_when_it_is_back() -> None:
+    desk = MemoryDesk()
+    desk.no_utc = {1}
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        desk.add(2)
+        assert await chips(client, 1) == [2]
+        await client.close()
+        desk.add()
+        await until(lambda: export.state().state == "no client")
+        desk.no_utc.clear()
+        export.rebind()
+        await until(lambda: export.state().held == 0)
+        assert (export.state().waiting, desk.saved["127.0.0.1"].held) == (2, (1,))
+        again = await Client.connect(where)
+        assert sorted(await chips(again, 1) + await chips(again, 2)) == [1, 2, 3]
+        await until(lambda: export.state().tcp == 3)
+        assert (export.state().waiting, export.state().journaled) == (0, 3)
+        await again.close()
+
+
+async def test_a_passing_that_we_fail_to_encode_costs_only_itself() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        desk.add(2, kind=Kind.PASSING, bib=5)  # no text: a fault of ours, of any kind
+        desk.add()
+        assert await chips(client, 1) == [3]
+        assert (export.state().unmapped, export.state().waiting) == (2, 0)
+        assert any("passing 2 could not be encoded" in text for _, _, text in desk.troubles)
+        await client.close()
+
+
+async def test_a_pump_that_fails_costs_a_connection_and_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        with monkeypatch.context() as patch:
+            patch.setattr("console.exports.pump.Pump._serve", lambda self, batch: 1 / 0)
+            desk.add()
+            assert await client.reader.read() == b""
+        assert any("failed" in text for level, _, text in desk.troubles if level is Level.ALARM)
+        again = await Client.connect(where)
+        assert await chips(again, 1) == [1]
+        await client.close()
+        await again.close()

@@ -1,0 +1,211 @@
+"""Accounting: whatever happens, the figures add up, and a cursor never passes what was not taken."""
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from console.exports.delivery import Account, Hold, Unmapped
+from console.exports.pump import Pump
+from console.model import Cursor, Kind, Passing, Status
+from tests.exports.desk import MemoryFeed, passing
+
+GOOD, HELD, LACKING, UNFIT, OTHER = "good", "held", "lacking", "unfit", "other"
+
+
+class PlainFormat:
+    """A line with the passing's number. What is to be said of a passing stands in its `change`."""
+
+    enclosure = (b"", b"", b"")
+    interval = 0.0
+
+    def __init__(self) -> None:
+        self.cured: set[int] = set()
+
+    def why_not(self, one: Passing) -> str:
+        return "other" if one.change == OTHER else ""
+
+    def render(self, one: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
+        if one.change == UNFIT:
+            return Unmapped("unfit")
+        if one.change == LACKING and one.seq not in self.cured:
+            return Hold("lacking")
+        if one.change == HELD and not forced:
+            return Hold("held", releasable=True)
+        return b"%d\n" % one.seq
+
+    def unmapped(self, one: Passing, why: Unmapped) -> None:
+        pass
+
+    def kept(self, account: Account) -> None:
+        pass
+
+
+class ArrayFormat(PlainFormat):
+    """Lines are of use only when the whole document is there."""
+
+    enclosure = (b"[\n", b",", b"]\n")
+
+
+class FakePeer:
+    """Remembers what was written, and how much of it was taken."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.offset = 0
+
+    @property
+    def written(self) -> int:
+        return len(self.data)
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+
+class Deliveries(RuleBasedStateMachine):
+    """One address with up to three connections, an operator, and an engine that crashes."""
+
+    @initialize(array=st.booleans(), repeats=st.booleans())
+    def begin(self, array: bool, repeats: bool) -> None:
+        self.form = ArrayFormat() if array else PlainFormat()
+        self.repeats = repeats
+        self.feed = MemoryFeed()
+        self.received: set[int] = set()
+        self.pumps: list[tuple[Pump, FakePeer]] = []
+        self.skipped: set[int] = set()
+        self.saved = Cursor(export="e", peer="p", start=0, sent=0, tcp=0)
+        self.account = Account(self.saved, tallied=0)
+
+    # --- the race ---
+
+    @rule(kinds=st.lists(st.sampled_from([GOOD, GOOD, HELD, LACKING, UNFIT, OTHER]), min_size=1, max_size=6))
+    def passings_come(self, kinds: list[str]) -> None:
+        self.feed.passings += [passing(self.feed.newest + 1 + n, change=kind) for n, kind in enumerate(kinds)]
+
+    @rule()
+    def the_other_half_of_a_held_place_comes(self) -> None:
+        place = next((seq for seq in self.account.held if self.feed.passings[seq - 1].change == LACKING), None)
+        if place is not None:
+            other = passing(self.feed.newest + 1, kind=Kind.SELECT, change=GOOD, status=Status.JOINED, of=place)
+            self.feed.passings.append(other)
+            self.skipped.add(place)
+
+    @rule()
+    def tally(self) -> None:
+        new = self.feed.passings[self.account.tallied :]
+        self.account.tally([one for one in new if not self.form.why_not(one)], self.feed.newest)
+
+    # --- clients ---
+
+    @precondition(lambda self: len(self.pumps) < 3)
+    @rule()
+    def connect(self) -> None:
+        peer = FakePeer()
+        pump: Any = Pump(self.form, self.feed, self.account, peer)  # type: ignore[arg-type]
+        self.pumps.append((pump, peer))
+
+    @precondition(lambda self: self.pumps)
+    @rule(which=st.integers(0, 2), limit=st.integers(1, 8))
+    def pump(self, which: int, limit: int) -> None:
+        pump, _ = self.pumps[which % len(self.pumps)]
+        batch = self.feed.passings[pump.flight.position :][:limit]
+        if batch:
+            pump._serve(batch)
+        releases, pump.releases = pump.releases, []
+        for seq in releases:
+            pump._serve_released(self.feed.passings[seq - 1])
+
+    @precondition(lambda self: self.pumps)
+    @rule(which=st.integers(0, 2), count=st.sampled_from([1, 2, 3, 5, 1000]))
+    def take(self, which: int, count: int) -> None:
+        pump, peer = self.pumps[which % len(self.pumps)]
+        peer.offset = min(peer.offset + count, peer.written)
+        document = peer.data[: peer.offset]
+        if isinstance(self.form, ArrayFormat):
+            document = document[: document.rfind(b"]") + 1].replace(b"[", b"").replace(b"]", b"").replace(b",", b"")
+        else:
+            document = document[: document.rfind(b"\n") + 1]
+        self.received |= {int(word) for word in document.split()}
+        pump.taken(peer.offset)
+
+    @precondition(lambda self: self.pumps)
+    @rule(which=st.integers(0, 2))
+    def drain(self, which: int) -> None:
+        pump, _ = self.pumps[which % len(self.pumps)]
+        while pump.flight.position < self.feed.newest or pump.releases:
+            self.pump(which, 8)
+        self.take(which, 1_000_000)
+        if not self.account.released:
+            assert self.account.waiting == 0
+            assert self.account.oldest is None
+            assert self.account.counts["sent"] == self.account.counts["tcp"]
+
+    @precondition(lambda self: self.pumps)
+    @rule(which=st.integers(0, 2))
+    def lose(self, which: int) -> None:
+        pump, _ = self.pumps.pop(which % len(self.pumps))
+        self.account.lost(pump.flight, [other.flight.position for other, _ in self.pumps], repeats=self.repeats)
+
+    # --- the operator ---
+
+    @precondition(lambda self: self.account.held)
+    @rule(which=st.integers(0, 100))
+    def release(self, which: int) -> None:
+        seq = list(self.account.held)[which % len(self.account.held)]
+        self.form.cured.add(seq)
+        self.account.release(seq)
+        for pump, _ in self.pumps:
+            pump.releases.append(seq)
+
+    @precondition(lambda self: self.account.held)
+    @rule(which=st.integers(0, 100))
+    def skip(self, which: int) -> None:
+        seq = list(self.account.held)[which % len(self.account.held)]
+        self.skipped.add(seq)
+        assert self.account.skip(seq)
+        assert not self.account.skip(seq)
+
+    # --- the engine ---
+
+    @rule()
+    def save(self) -> None:
+        self.saved = self.account.cursor()
+
+    @rule()
+    def crash(self) -> None:
+        self.pumps.clear()
+        self.account = Account(self.saved, tallied=0)
+        self.tally()
+
+    # --- what must always be true ---
+
+    @invariant()
+    def figures_add_up(self) -> None:
+        account = getattr(self, "account", None)
+        if account is None:
+            return
+        counts = account.counts
+        assert account.journaled >= counts["sent"] >= counts["tcp"] >= 0
+        assert account.waiting >= 0
+        assert account.unmet >= 0
+        flying = {one.seq for pump, _ in self.pumps for one in pump.flight.written if not one.released}
+        flying = {seq for seq in flying if seq > account.tcp}
+        assert counts["sent"] == counts["tcp"] + len(flying) + sum(account.released.values())
+        assert counts["tcp"] <= len(self.received)
+        assert all(count >= 0 for count in counts.values())
+        assert account.tcp <= account.met
+        assert account.oldest is None or account.waiting
+        assert sum(account.reasons.values()) == len(account.held)
+
+    @invariant()
+    def the_cursor_skips_nothing(self) -> None:
+        account = getattr(self, "account", None)
+        if account is None:
+            return
+        owed = {one.seq for one in self.feed.passings[: account.tcp] if one.change in (GOOD, HELD, LACKING)}
+        assert owed <= self.received | set(account.cursor().held) | self.skipped
+
+
+TestDeliveries = Deliveries.TestCase
+TestDeliveries.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
