@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.OK
     except KeyboardInterrupt:
         return 130
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, the operator gets a sentence
         status = _known(error)
         print(f"racedeck: {error if status is not None else _unknown(error)}", file=sys.stderr)
         return Exit.FAILED if status is None else status
@@ -61,7 +61,7 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     """The command line. Simulators add their own arguments, and are imported only where `simulate` is called."""
     top = argparse.ArgumentParser(
         prog="racedeck",
-        description="The operator's console for sports timing. Without a command: attach, starting an engine if needed.",
+        description="The operator's console for sports timing. Without a command: attach, starting an engine.",
         epilog=EXITS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

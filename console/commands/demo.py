@@ -80,7 +80,8 @@ async def _headless(args: argparse.Namespace, directory: Path) -> None:
             printing = asyncio.create_task(_print_passings(race.client))
             summing = asyncio.create_task(_print_summaries(race.client))
         try:
-            await asyncio.wait_for(race.client.gone.wait(), args.seconds)
+            async with asyncio.timeout(args.seconds):
+                await race.client.gone.wait()
         except TimeoutError:
             pass
         else:
@@ -177,7 +178,8 @@ async def _started(stack: contextlib.AsyncExitStack, command: list[str], log: Pa
         assert process.stdin
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), READY_WITHIN)
+            async with asyncio.timeout(READY_WITHIN):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -188,7 +190,8 @@ async def _started(stack: contextlib.AsyncExitStack, command: list[str], log: Pa
 
 async def _line_of(process: Process, log: Path) -> bytes:
     assert process.stdout
-    line = await asyncio.wait_for(process.stdout.readline(), READY_WITHIN)
+    async with asyncio.timeout(READY_WITHIN):
+        line = await process.stdout.readline()
     if not line:
         raise Failure(Exit.FAILED, f"the simulated race did not start:\n{_talk(log)}")
     return line

@@ -133,8 +133,9 @@ async def _stop(where: Where) -> int:
     done = await client.stop(client.state.event)
     print(done.text, file=sys.stderr)
     try:
-        await asyncio.wait_for(client.gone.wait(), STOP_WITHIN)
-        await asyncio.wait_for(_ended(pid), STOP_WITHIN)
+        async with asyncio.timeout(STOP_WITHIN):
+            await client.gone.wait()
+            await _ended(pid)
     except TimeoutError:
         raise Failure(Exit.FAILED, f"the engine (pid {pid}) has not stopped within {STOP_WITHIN:.0f} s") from None
     finally:

@@ -55,7 +55,8 @@ class Client:
         client = cls(reader, writer)
         writer.write(packed(m.Hello(protocol=m.PROTOCOL, who=who or _who(), observe=observe)))
         try:
-            first = await asyncio.wait_for(client._first(), ANSWER_WITHIN)
+            async with asyncio.timeout(ANSWER_WITHIN):
+                first = await client._first()
         except (TimeoutError, EngineGoneError):
             client.close()
             raise EngineGoneError(f"the engine at {path} does not answer") from None
@@ -161,7 +162,8 @@ class Client:
         self._waiting[number] = future
         self._writer.write(packed(m.Request(id=number, call=call)))
         try:
-            result = await asyncio.wait_for(future, ANSWER_WITHIN)
+            async with asyncio.timeout(ANSWER_WITHIN):
+                result = await future
         except TimeoutError:
             raise RefusedError(f"the engine did not answer within {ANSWER_WITHIN:.0f} s") from None
         finally:

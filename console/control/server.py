@@ -93,7 +93,8 @@ class Server:
     async def _wait_for_change(self) -> None:
         # Once a second without a change too: the socket is looked after, and a console sees that the engine lives.
         try:
-            await asyncio.wait_for(self._dirty.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await self._dirty.wait()
         except TimeoutError:
             return
 

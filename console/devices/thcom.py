@@ -109,7 +109,8 @@ class Thcom(Driver[ThcomSettings]):
             try:
                 frame = thcom.basic("#SN", self._serial or self._decoder.checksums)
                 self.outlet.send(frame, by=by, label="#SN")
-                return await asyncio.wait_for(self._asked, ANSWER_WITHIN)
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    return await self._asked
             except TimeoutError:
                 so_far = "accepted (AK C), but no SN came" if self._accepted else "no answer"
                 advice = "check that the device is on and that its cable carries both directions"

@@ -66,7 +66,8 @@ class Outbox:
             if not self._waiting:
                 self._filled.clear()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._filled.wait(), idle)
+                    async with asyncio.timeout(idle):
+                        await self._filled.wait()
             data = self._waiting.popleft() if self._waiting else thcom.KEEP_ALIVE
             taken = False
             try:
