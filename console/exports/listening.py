@@ -11,7 +11,7 @@ from console.exports.export import Desk, Export, ExportSettings
 from console.exports.figures import figures, peer_state, state_word
 from console.exports.health import Verdict
 from console.exports.peer import Peer
-from console.exports.pump import BATCH, Pump, read
+from console.exports.pump import Pump, read, read_on
 from console.links.address import parse_address
 from console.links.link import LinkError
 from console.links.listener import Listener, listen
@@ -145,7 +145,7 @@ class ListeningExport(Export[S]):
         """Count what concerns this export, so that absent peers' queues are known without looking for them."""
         while True:
             self._new.clear()
-            batch = await self.desk.feed.after(self._tallied, BATCH)
+            batch = await read_on(self.desk.feed, self._tallied)
             if not batch:
                 await self._new.wait()
                 continue

@@ -14,6 +14,9 @@ from console.model import Passing, Status
 BATCH = 500
 """Passings read from the feed at once."""
 
+AGAIN = 0.1
+"""Seconds before a feed is asked again that did not give what it says it has."""
+
 CHUNK = 16_384
 """Bytes after which what was encoded is written, and others get their turn."""
 
@@ -64,7 +67,7 @@ class Pump:
             async for passing in read(self._feed, releases):
                 self._serve_released(passing)
                 await self._ready()
-            batch = await self._feed.after(self.flight.position, BATCH)
+            batch = await read_on(self._feed, self.flight.position)
             if not batch:
                 await self.stir.wait()
                 await self.peer.writable()
@@ -186,11 +189,20 @@ class Pump:
         return bool(landed)
 
 
+async def read_on(feed: Feed, seq: int) -> list[Passing]:
+    """The next passings beyond `seq`; empty where there are none. Waits for a disk that does not give what is there."""
+    while True:
+        batch = await feed.after(seq, BATCH)
+        if batch or feed.newest <= seq:
+            return batch
+        await asyncio.sleep(AGAIN)
+
+
 async def read(feed: Feed, seqs: Iterable[int]) -> AsyncIterator[Passing]:
     """These passings, in order, a batch at a time."""
     wanted = deque(sorted(seqs))
     while wanted:
-        batch = await feed.after(wanted[0] - 1, BATCH)
+        batch = await read_on(feed, wanted[0] - 1)
         if not batch:
             return
         for passing in batch:

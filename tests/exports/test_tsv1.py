@@ -10,7 +10,7 @@ import pytest
 
 from console.exports import export_class
 from console.exports.tsv1 import TsV1, TsV1Settings
-from console.model import SECOND, Kind, Level, Phase, Status
+from console.model import SECOND, Kind, Level, Passing, Phase, Status
 from tests.exports.desk import NOON, Client, MemoryDesk, deaf, running, until
 
 
@@ -505,3 +505,23 @@ async def test_a_pump_that_fails_costs_a_connection_and_is_said(monkeypatch: pyt
         assert await chips(again, 1) == [1]
         await client.close()
         await again.close()
+
+
+async def test_a_disk_that_does_not_give_what_is_there_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = MemoryDesk()
+    async with running(make(desk)) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        asked = 0
+
+        async def nothing(seq: int, limit: int = 500) -> list[Passing]:
+            nonlocal asked
+            asked += 1
+            return []
+
+        with monkeypatch.context() as patch:
+            patch.setattr(desk.feed, "after", nothing)
+            desk.add()
+            await until(lambda: asked >= 2)
+        assert await chips(client, 1) == [1]
+        await client.close()
