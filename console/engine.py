@@ -25,7 +25,7 @@ from console.config import Settings, SettingsError
 from console.control import messages as m
 from console.control.server import Server
 from console.devices import driver_class
-from console.devices.driver import CommandError
+from console.devices.driver import CommandError, DeviceSettings
 from console.devices.manager import Manager
 from console.exports import export_class
 from console.exports.export import Export, ExportSettings
@@ -211,8 +211,7 @@ class Engine:
             raise SettingsError(
                 [f"{self.config_file.name}: [event]: name cannot change while the engine runs: `racedeck stop` first"]
             )
-        before = {one.name: one for one in (*self.settings.devices, *self.settings.exports)}
-        after = {one.name: one for one in (*settings.devices, *settings.exports)}
+        before, after = _by_name(self.settings), _by_name(settings)
         changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         await self._apply(settings)
         text = "settings read again: " + (f"{', '.join(changed)} changed" if changed else "nothing differs")
@@ -413,7 +412,7 @@ class Engine:
                     before=call.before,
                     limit=min(call.limit, m.PAGE),
                     device=call.device,
-                    kind=call.kind,
+                    kind=Kind(call.kind) if call.kind else None,
                     text=call.text,
                 )
                 return m.Passings(rows=[self.resolve(one) for one in passings])
@@ -502,6 +501,11 @@ def gun_of_act(act: Act) -> Gun | None:
         wall=int(body["wall"] or 0),
         source=act.by,
     )
+
+
+def _by_name(settings: Settings) -> dict[str, DeviceSettings | ExportSettings]:
+    devices = {f"device {one.name}": one for one in settings.devices}
+    return devices | {f"export {one.name}": one for one in settings.exports}
 
 
 def binder_of(settings: Settings) -> Binder:

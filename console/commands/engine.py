@@ -9,10 +9,14 @@ import shlex
 import signal
 import socket
 import sys
+from typing import TYPE_CHECKING
 
 from console.commands.attach import Where, connect
 from console.control.client import EngineGoneError
 from console.exit import Exit, Failure
+
+if TYPE_CHECKING:
+    from console.engine import Engine
 
 STOP_WITHIN = 30.0
 """Seconds an engine may take to stop."""
@@ -45,7 +49,7 @@ async def _run(where: Where, ready_fd: int | None, with_parent: bool) -> None:
         loop.add_signal_handler(number, engine.stop)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a lost terminal is no reason to lose a race
     if with_parent:
-        loop.add_reader(0, lambda: os.read(0, 1024) or engine.stop())
+        loop.add_reader(0, _stop_without_parent, engine)
     ready = asyncio.Event()
     running = asyncio.create_task(engine.run(ready))
     waiting = asyncio.create_task(ready.wait())
@@ -58,6 +62,13 @@ async def _run(where: Where, ready_fd: int | None, with_parent: bool) -> None:
         await running
     finally:
         _notify("STOPPING=1")
+
+
+def _stop_without_parent(engine: "Engine") -> None:
+    """Stdin has something to read, or has ended: then whoever started us is gone."""
+    if not os.read(0, 1024):
+        asyncio.get_running_loop().remove_reader(0)
+        engine.stop()
 
 
 def _say(handle: int | None, word: str) -> None:

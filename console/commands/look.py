@@ -147,12 +147,25 @@ def _number(row: Row) -> int:
 def _printer(what: str, as_json: bool, zone: tzinfo) -> Callable[[Any], None]:
     """What prints one row of the kind, as JSON or as a plain line."""
     if as_json:
-        row = {"frames": show.frame_row, "passings": show.passing_row, "incidents": show.incident_row}[what]
+        row = ROWS[what]
         return lambda one: show.out(show.json_line(row(one)))
     if what == "passings":
         show.out(show.PASSING_HEAD)
-    line = {"frames": show.frame_line, "passings": show.passing_line, "incidents": show.incident_line}[what]
+    line = LINES[what]
     return lambda one: show.out(line(one, zone))
+
+
+ROWS: dict[str, Callable[[Any], dict[str, Any]]] = {
+    "frames": show.frame_row,
+    "passings": show.passing_row,
+    "incidents": show.incident_row,
+}
+LINES: dict[str, Callable[[Any, tzinfo], str]] = {
+    "frames": show.frame_line,
+    "passings": show.passing_line,
+    "incidents": show.incident_line,
+}
+"""What prints a row of each kind, as JSON and as a plain line."""
 
 
 def dump(args: argparse.Namespace) -> int:
@@ -163,11 +176,11 @@ def dump(args: argparse.Namespace) -> int:
 
 async def _dump(args: argparse.Namespace) -> None:
     rows = await open_rows(Where(args.config, args.state_dir))
-    as_row = show.frame_row if args.what == "frames" else show.passing_row
+    as_row = ROWS[args.what]
     try:
         header = False
         async for row in _rows(rows, args.what, args.device, 0, follow=False, limit=0):
-            cells = as_row(row)  # type: ignore[arg-type] # rows and their printer are chosen by the same word
+            cells = as_row(row)
             if args.format == "json":
                 show.out(show.json_line(cells))
                 continue

@@ -4,9 +4,12 @@ import argparse
 import asyncio
 import contextlib
 import json
+import signal
 import sys
+from collections.abc import Coroutine
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from console.cli import SIMULATORS
 from console.commands import show
@@ -17,10 +20,18 @@ def simulate(args: argparse.Namespace) -> int:
     """Run one simulator until it is interrupted."""
     module = import_module(f"console.simulators.{SIMULATORS[args.simulator]}")
     try:
-        asyncio.run(module.main(args))
+        with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
+            asyncio.run(_until_terminated(module.main(args)))
     except OSError as error:
         raise Failure(Exit.FAILED, f"simulate {args.simulator}: {error.strerror or error}") from None
     return Exit.OK
+
+
+async def _until_terminated(simulator: Coroutine[Any, Any, None]) -> None:
+    """Run a simulator; SIGTERM ends it as an interrupt does, with its ports and links cleared away."""
+    task = asyncio.ensure_future(simulator)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await task
 
 
 def replay(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from console import places
 from console.commands.attach import Where, connect
 from console.control.client import Client, EngineGoneError
 from console.exit import Exit, Failure
-from console.model import EngineState, Frame, Incident, Resolved
+from console.model import EngineState, Frame, Incident, Kind, Resolved
 from console.timing.bind import Binder, find_zone
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _stored(where: Where) -> Rows:
         raise Failure(Exit.NO_ENGINE, f"no engine runs, and {settings.event.name} has no journal yet ({journal})")
     reader = Reader(journal)
     binder = binder_of(settings)
-    for passing in reader.passings(after=0, limit=100_000, kind="gun"):
+    for passing in reader.passings(after=0, limit=100_000, kind=Kind.GUN):
         if gun := gun_of(passing):
             binder.add_guns([gun])
     for act in reader.acts(after=0, limit=100_000):
