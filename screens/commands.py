@@ -41,7 +41,7 @@ class Desk(Protocol):
     def ask_stop(self) -> None:
         """Ask for the event's name, then stop the engine."""
 
-    def show_help(self) -> None:
+    def action_help(self) -> None:
         """Open the help."""
 
     async def start_engine(self) -> str:
@@ -189,7 +189,7 @@ async def _theme(desk: Desk, args: list[str]) -> str:
 
 
 async def _help(desk: Desk, args: list[str]) -> str:
-    desk.show_help()
+    desk.action_help()
     return ""
 
 

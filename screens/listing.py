@@ -133,6 +133,7 @@ class Listing(Generic[Row]):
         if self.following and rows > 0:
             return
         self.freeze()
+        self._jump = None
         if self.rows:
             place = max(0, min(len(self.rows) - 1, self._place() + rows))
             self._cursor = self.source.seq(self.rows[place])
@@ -146,9 +147,9 @@ class Listing(Generic[Row]):
         self.goto(1)
 
     def goto(self, seq: int) -> None:
-        """Put the cursor on row `seq`, wherever it is."""
+        """Put the cursor on row `seq`, wherever it is, once it has been fetched."""
         self.freeze()
-        self._jump = self._cursor = self._top = seq
+        self._jump = seq
 
     def _place(self) -> int:
         return self._window.index(self._cursor)
@@ -165,7 +166,9 @@ class Listing(Generic[Row]):
             changed = await window.newest(upto, self._height)
         elif self._jump is not None:
             jump, self._jump = self._jump, None
-            changed = await window.around(jump)
+            if changed := await window.around(jump):
+                self._cursor = jump
+                self._top = max(0, jump - self._height // 2)
         else:
             changed = False
             if self._place() < 2 * self._height:

@@ -23,7 +23,7 @@ class Prompt:
         self.text = text
         self.open = True
         self.options: list[str] = []
-        """What could follow, after Tab."""
+        """What could follow: after Tab, or from the start."""
         self._at = len(text)
         self._done = done
         self._complete = complete

@@ -83,7 +83,7 @@ class Frames(Source[Frame]):
             (words.clock(row.wall, picture.zone, 3) + "  ", ""),
         ]
         if not self.of:
-            line.append((words.fit(row.device, 10) + " ", ""))
+            line.append((words.brief(row.device, 10) + " ", ""))
         line.append(("< " if row.direction is Direction.RX else "> ", "key"))
         line.append((words.fit(row.label, 10) + " ", ""))
         if row.flaw:
@@ -251,7 +251,7 @@ def incident_line(row: Incident, width: int, picture: Picture) -> Line:
     """One incident."""
     word, ink = LEVELS[row.level]
     start = f"{row.seq:>6}  {words.clock(row.wall, picture.zone)}  "
-    return _cut([(start, ""), (f"{word:<8} ", ink), (words.fit(row.source, 10) + " ", ""), (row.text, "")], width)
+    return _cut([(start, ""), (f"{word:<8} ", ink), (words.brief(row.source, 10) + " ", ""), (row.text, "")], width)
 
 
 def _cut(line: Line, width: int) -> Line:

@@ -1,9 +1,9 @@
 """The lines that are on every tab: the status strip, the tabs, the footer."""
 
-from console.model import JournalState, LinkState, Phase
+from console.model import EngineState, JournalState, LinkState, Phase
 from screens import words
 from screens.paint import Line
-from screens.picture import Picture
+from screens.picture import LEVELS, Picture
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 """What jump mode (`g`) puts on the tabs and panes."""
@@ -74,10 +74,10 @@ def _alarm(picture: Picture, room: int) -> tuple[str, str]:
     return words.fit(f"!{more}{first.source} {first.text}", room), "alarm"
 
 
-def tabs(names: list[str], current: int, picture: Picture | None, width: int, *, letters: bool, note: str) -> Line:
-    """The tabs, the one in front in brackets; the event and who else looks on at the right end."""
-    right = "" if picture is None else f" {words.clean(picture.state.event)} {note or _at_work(picture)}"
-    labels = [words.clean(name) if len(name) <= 10 else words.fit(name, 10) for name in names]
+def tabs(names: list[str], current: int, width: int, right: str, *, letters: bool) -> Line:
+    """The tabs, the one in front in brackets; `right` at the right end. `letters`: jump mode, where tabs need room."""
+    right = "" if letters else right
+    labels = [words.clean(name) if len(name) <= 10 else words.brief(name, 10) for name in names]
     if letters:
         labels = [f"{letter}:{label}" for letter, label in zip(LETTERS, labels, strict=False)]
     room = max(20, width - len(right))
@@ -105,8 +105,26 @@ def _first_shown(labels: list[str], current: int, room: int) -> int:
     return first
 
 
-def _at_work(picture: Picture) -> str:
-    return f"{picture.state.consoles} at work"
+def company(state: EngineState, *, observe: bool) -> str:
+    """The event, and who else looks on."""
+    return f" {words.clean(state.event)} " + ("LOOKING ONLY" if observe else f"{state.consoles} at work")
+
+
+def gone(picture: Picture, width: int, why: str) -> Line:
+    """The banner while the engine is away."""
+    since = words.clock(picture.now, picture.zone)
+    text = f" ENGINE GONE {words.age(picture.gone)}, trying again. You see how it was at {since}. {why}"
+    return [(words.fit(text, width), "alarm")]
+
+
+def last_incident(picture: Picture, width: int) -> Line:
+    """The newest incident."""
+    if not picture.state.incidents:
+        return []
+    incident = picture.state.incidents[-1]
+    word, ink = LEVELS[incident.level]
+    start = f"{words.clock(incident.wall, picture.zone)} {word} {words.clean(incident.source)}: "
+    return [(start, ink), (words.fit(incident.text, width - len(start)), "dim")]
 
 
 def footer(hints: tuple[tuple[str, str], ...], width: int) -> Line:

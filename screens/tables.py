@@ -14,7 +14,11 @@ class Table:
     """A heading and rows, with a cursor; scrolls when there are more rows than lines."""
 
     def __init__(
-        self, name: str, rows: Callable[[Picture], list[str]], heading: Callable[[int], str], line: Callable[..., Line]
+        self,
+        name: str,
+        rows: Callable[[Picture], list[str]],
+        heading: Callable[[int], str],
+        line: Callable[[str, int, Picture], Line],
     ) -> None:
         self.name = name
         self._rows = rows
@@ -47,13 +51,21 @@ class Table:
             return [*out, [(words.fit(f"no {self.name} in the settings", width), "dim")]]
         crowded = len(names) > room
         visible = room - 1 if crowded else room
-        first = max(0, min(self._cursor - visible + 1, len(names) - visible)) if crowded else 0
-        for number, name in enumerate(names[first : first + visible], first):
+        first = max(0, min(self._cursor - visible + 1, len(names) - visible))
+        shown = names[first : first + visible]
+        for number, name in enumerate(shown, first):
             line = self._line(name, width, picture)
             out.append([(words.fit(plain(line), width), "cursor")] if active and number == self._cursor else line)
         if crowded:
-            out.append([(words.fit(f"+{len(names) - visible} more", width), "warn")])
+            out.append([(words.fit(_rest([name for name in names if name not in shown], picture), width), "warn")])
         return out
+
+
+def _rest(names: list[str], picture: Picture) -> str:
+    """What is not shown, and whether that matters."""
+    found = [picture.device(name) or picture.export(name) for name in names]
+    down = sum(one is not None and one.state != "up" for one in found)
+    return f"+{len(names)} more" + (f", {down} not up" if down else ", all up")
 
 
 def devices() -> Table:
@@ -82,7 +94,7 @@ def _device_line(name: str, width: int, picture: Picture) -> Line:
     device = picture.device(name)
     assert device is not None
     line: Line = [
-        (words.fit(name, _name_width(width) - 1) + " ", ""),
+        (words.brief(name, _name_width(width) - 1) + " ", ""),
         (words.fit(words.link(device, picture.now), 15), words.role(device)),
         (f"{words.since(device.heard, picture.now):>5}", ""),
         (f"{device.passings:>6} ", ""),
@@ -109,7 +121,7 @@ def _export_line(name: str, width: int, picture: Picture) -> Line:
     export = picture.export(name)
     assert export is not None
     line: Line = [
-        (words.fit(name, 8) + " ", ""),
+        (words.brief(name, 8) + " ", ""),
         (words.fit(export.state.upper(), 9), export_role(export.state)),
         (f"{export.sent:>6}", ""),
         (f"{export.waiting:>5}", "warn" if export.waiting else ""),

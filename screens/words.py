@@ -47,6 +47,15 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
     return padding + text if right else text + padding
 
 
+def brief(name: str, width: int) -> str:
+    """A name in exactly `width` cells; a long one loses its middle, since names tend to differ at the end."""
+    name = clean(name)
+    if name.isascii() and len(name) > width > 4:
+        tail = (width - 1) // 2
+        name = f"{name[: width - 1 - tail]}~{name[-tail:]}"
+    return fit(name, width)
+
+
 def day_ns(wall: int, zone: ZoneInfo) -> int:
     """Nanoseconds since local midnight of the moment `wall`."""
     return (wall + _offset(wall // HOUR, zone) * SECOND) % (24 * HOUR)

@@ -151,11 +151,11 @@ class FakeEngine:
         self.frames = frames
         self.consoles: Callable[[], int] = lambda: 0
         self.alarms: list[Incident] = [
-            _incident(3, 4073, Level.ALARM, "start", "DOWN: no answer from 192.168.1.50:7000; is the cable in?")
+            incident(3, 4073, Level.ALARM, "start", "DOWN: no answer from 192.168.1.50:7000; is the cable in?")
         ]
         self.incidents = [
-            _incident(1, 0, Level.NOTE, "engine", "started"),
-            _incident(2, 2000, Level.WARNING, "chute", "place 2104 is missing"),
+            incident(1, 0, Level.NOTE, "engine", "started"),
+            incident(2, 2000, Level.WARNING, "chute", "place 2104 is missing"),
             *self.alarms,
         ]
         self.changes: dict[str, object] = {}
@@ -390,7 +390,8 @@ def _wanted(frame: Frame, call: m.GetFrames) -> bool:
     )
 
 
-def _incident(seq: int, frame: int, level: Level, source: str, text: str) -> Incident:
+def incident(seq: int, frame: int, level: Level, source: str, text: str) -> Incident:
+    """An incident at frame `frame`."""
     return Incident(seq=seq, wall=GUN + frame * STEP, level=level, source=source, text=text, frame=frame or None)
 
 

@@ -1,5 +1,6 @@
-"""Screens as plain text files. `SNAPSHOTS=update pytest ...` writes them anew; read the difference before committing."""
+"""Screens as plain text files. `SNAPSHOTS=update pytest ...` writes them anew: read what differs."""
 
+import difflib
 import os
 from pathlib import Path
 
@@ -13,4 +14,5 @@ def compare(name: str, text: str) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, encoding="utf-8")
     assert path.exists(), f"no snapshot {path.name}: run once with SNAPSHOTS=update"
-    assert text == path.read_text(encoding="utf-8")
+    known = path.read_text(encoding="utf-8")
+    assert text == known, "\n".join(difflib.unified_diff(known.splitlines(), text.splitlines(), path.name, "now", n=0))
