@@ -7,6 +7,7 @@ from importlib import import_module
 from importlib.metadata import version
 
 from console.exit import Exit, Failure
+from console.simulators import SIMULATORS
 
 EXITS = """\
 exit status: 0 done; 1 tried and not done; 2 wrong command line; 3 wrong settings; 4 no engine runs;
@@ -178,25 +179,13 @@ def _look(sub: argparse.ArgumentParser) -> None:
 
 
 def _simulators(sub: argparse.ArgumentParser, argv: list[str]) -> None:
-    names = ("timemachine", "cp545", "otimcon", "software", "scoring-tsv1", "race")
     which = sub.add_subparsers(metavar="NAME", dest="simulator", required=True, title="simulators")
-    for name in names:
+    for name in SIMULATORS:
         one = which.add_parser(name)
         if "simulate" in argv and name in argv:
-            module = import_module(f"console.simulators.{SIMULATORS[name]}")
+            module = import_module(SIMULATORS[name])
             one.description = (module.__doc__ or "").partition("\n")[0]
             module.arguments(one)
-
-
-SIMULATORS = {
-    "timemachine": "timemachine",
-    "cp545": "cp545",
-    "otimcon": "otimcon",
-    "software": "software",
-    "scoring-tsv1": "scoring",
-    "race": "race",
-}
-"""Name on the command line -> module of console.simulators."""
 
 
 if __name__ == "__main__":

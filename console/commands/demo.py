@@ -21,7 +21,7 @@ from console import places
 from console.commands import show
 from console.control.client import Client, EngineGoneError
 from console.exit import Exit, Failure
-from console.model import EngineState
+from console.model import EngineState, ExportState
 from console.timing.bind import find_zone
 
 EVENT = "demo-10k"
@@ -118,12 +118,19 @@ def _print_summary(state: EngineState) -> None:
     for one in state.exports:
         held = f", {one.held} held" if one.held else ""
         unmapped = f", {one.unmapped} unmapped" if one.unmapped else ""
-        figures = f"{one.journaled} passings, {one.sent} sent, {one.tcp} taken by its TCP, {one.waiting} waiting"
+        figures = (
+            f"{one.journaled} passings, {one.sent} sent, {show.known(one.tcp)} taken by its TCP, {one.waiting} waiting"
+        )
         show.out(f"-- export {one.name} {one.state}: {figures}{held}{unmapped}")
 
 
 def _totals(state: EngineState) -> str:
     return f"{state.journal.frames} frames, {state.journal.passings} passings kept"
+
+
+def _owes(one: ExportState) -> bool:
+    """Whether an export has something still to hand over, as far as it can tell."""
+    return one.waiting > 0 or (one.tcp is not None and one.tcp < one.sent)
 
 
 # --- the race ---
@@ -145,7 +152,7 @@ class _Demo:
         while time.monotonic() < until:
             before = self.client.state.journal.frames
             state = await self.client.refresh()
-            if state.journal.frames == before and all(one.tcp == one.sent and not one.waiting for one in state.exports):
+            if state.journal.frames == before and not any(map(_owes, state.exports)):
                 return state
             await asyncio.sleep(0.1)
         return self.client.state

@@ -65,7 +65,8 @@ def status_lines(state: EngineState) -> list[str]:
         f"{'EXPORT':<14} {'STATE':<12} {'JOURNALED':>9} {'SENT':>7} {'TCP':>7} {'WAIT':>6} {'HELD':>6}  WHERE",
     ]
     lines += [
-        f"{one.name:<14} {one.state:<12} {one.journaled:>9} {one.sent:>7} {one.tcp:>7} {one.waiting:>6} {one.held:>6}"
+        f"{one.name:<14} {one.state:<12} {one.journaled:>9} {one.sent:>7} {show.known(one.tcp):>7} "
+        f"{one.waiting:>6} {one.held:>6}"
         f"  {one.where}" + (f"  {one.reason}" if one.reason else "")
         for one in state.exports
     ]

@@ -11,14 +11,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from console.cli import SIMULATORS
 from console.commands import show
 from console.exit import Exit, Failure
+from console.simulators import SIMULATORS
 
 
 def simulate(args: argparse.Namespace) -> int:
     """Run one simulator until it is interrupted."""
-    module = import_module(f"console.simulators.{SIMULATORS[args.simulator]}")
+    module = import_module(SIMULATORS[args.simulator])
     try:
         with contextlib.suppress(asyncio.CancelledError, KeyboardInterrupt):
             asyncio.run(_until_terminated(module.main(args)))

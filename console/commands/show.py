@@ -168,6 +168,11 @@ def summary_row(state: EngineState) -> dict[str, Any]:
 # --- plain lines ---
 
 
+def known(figure: int | None) -> str:
+    """A figure; `-` where it is not known: unknown and zero look different."""
+    return "-" if figure is None else str(figure)
+
+
 def clock_time(wall: int | None, zone: tzinfo, digits: int = 2) -> str:
     """`10:41:47.83` in `zone`; `?` where unknown."""
     if wall is None:

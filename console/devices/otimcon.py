@@ -40,6 +40,9 @@ DAY = 86_400
 WAKE_GAP, WAKE_FOR = 0.04, 3.0
 """A sleeping station listens for some 30 ms at a time, and misses what is sent meanwhile (section 7)."""
 
+NAMED_CONTROLS = {"251": "Start", "252": "Finish"}
+"""Controls that the firmware names (section 2)."""
+
 _LABELS = {
     "Prompt": "prompt",
     "Blank": "blank",
@@ -252,6 +255,11 @@ class Otimcon(Driver[OtimconSettings]):
         if self.settings.silent_after is not None:
             return self.settings.silent_after or None
         return max(10.0, 3 * self.settings.keep_awake) if self.settings.keep_awake else None
+
+    @classmethod
+    def default_point(cls, channel: str | None) -> str | None:
+        """A control is a timing point of its own."""
+        return channel and NAMED_CONTROLS.get(channel, f"Ctl {channel}")
 
     @classmethod
     def explain(cls, raw: bytes) -> dict[str, str]:

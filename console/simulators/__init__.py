@@ -1,1 +1,11 @@
 """Faithful stand-ins for every device and every peer: demo, rehearsal and tests use them."""
+
+SIMULATORS = {
+    "timemachine": "console.simulators.timemachine",
+    "cp545": "console.simulators.cp545",
+    "otimcon": "console.simulators.otimcon",
+    "software": "console.simulators.software",
+    "scoring-tsv1": "console.simulators.scoring",
+    "race": "console.simulators.race",
+}
+"""Name on the command line -> module with `arguments(parser)` and `main(args)`. Imported only when called."""
