@@ -60,7 +60,7 @@ class Findings(Struct):
         if self.lost:
             parts.append(f"in neither: {missing_in_words(self.lost)}")
         if self.bad_lines:
-            parts.append(f"{self.bad_lines:,} damaged lines in the flight log")
+            parts.append(f"damaged lines in the flight log: {self.bad_lines:,}")
         return "; ".join(parts) if len(parts) > 1 else f"{parts[0]}: all good"
 
 
@@ -94,9 +94,8 @@ class Checker(threading.Thread):
                 self.check()
             except _StopError:
                 return
-            except sqlite3.Error as error:
-                if is_damage(error):
-                    self._writer.inbox.task(lambda error=error: self._writer.give_up_database(str(error)))  # type: ignore[misc]
+            except (sqlite3.Error, OSError) as error:
+                log.warning("the journal's check could not be finished: %s", error)
                 wait = self._after
             except Exception:
                 log.exception("the journal's check")
@@ -120,33 +119,49 @@ class Checker(threading.Thread):
 
     def check(self) -> Findings:
         """Check everything there is now; returns what was found, after it was mended."""
-        found, heads = Findings(), self._writer.logged
+        for _ in range(3):
+            found = Findings()
+            problem = self._damage(found)
+            if not problem:
+                self._asked.clear()
+                self._tell(found)
+                return found
+            # Rebuilt from the log: then it is looked at again.
+            self._do(lambda problem=problem: self._writer.give_up_database(problem))  # type: ignore[misc]
+            self._do(lambda: None)
+        raise sqlite3.DatabaseError(problem)
+
+    def _damage(self, found: Findings) -> str:
+        """What is wrong with the database that only a rebuild mends; everything else is mended on the way."""
+        heads = self._writer.logged
         store = Store.look(self._writer.path)
         try:
-            self._structure(store, found)
+            if problem := self._structure(store, found):
+                return problem
             marks = self._lines(store, heads, found)
             self._unmarked(store, marks, found)
             self._sides(store, found)
+        except sqlite3.DatabaseError as error:
+            if is_damage(error):
+                return str(error)
+            raise
         finally:
             store.close()
-        self._asked.clear()
-        self._tell(found)
-        return found
+        return ""
 
-    def _structure(self, store: Store, found: Findings) -> None:
+    def _structure(self, store: Store, found: Findings) -> str:
         """SQLite's own check: it knows the tree and the indexes, but not what is in the rows."""
         for (table,) in store.query("SELECT name FROM sqlite_schema WHERE type = 'table'"):
-            problems = [str(row[0]) for row in store.query(f"PRAGMA integrity_check({table})") if row[0] != "ok"]
+            problems = store.problems(table)
             self._pace()
-            if not problems:
-                continue
-            if all(_INDEX_ONLY.fullmatch(problem) for problem in problems):
+            if problems and all(map(_INDEX_ONLY.fullmatch, problems)):
                 self._do(lambda name=table: self._writer.reindex(name))  # type: ignore[misc]
-                problems = [str(row[0]) for row in store.query(f"PRAGMA integrity_check({table})") if row[0] != "ok"]
+                problems = store.problems(table)
                 if not problems:
                     found.other.append(f"the indexes of {table} were damaged and have been made anew")
-                    continue
-            self._do(lambda problem=problems[0]: self._writer.give_up_database(problem))  # type: ignore[misc]
+            if problems:
+                return problems[0]
+        return ""
 
     def _lines(self, store: Store, heads: Heads, found: Findings) -> dict[str, bytearray]:
         """Compare every line of the log with its row. Returns for each kind one byte per number: 1, both are good."""

@@ -137,6 +137,10 @@ class Journal:
         """A read-only view of its own."""
         return Reader(self._writer.directory, self._damaged)
 
+    def check(self) -> str:
+        """Do the slow check now and wait for it; returns what it found (and mended), in words."""
+        return self._checker.check().in_words()
+
     def close(self) -> None:
         """Write what waits, and end; bounded in time even where the disk fails."""
         if self._closed:

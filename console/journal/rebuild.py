@@ -45,7 +45,7 @@ class Newest:
         """Keep it, unless a newer one is known."""
         key = entry.device if isinstance(entry, Kept) else (entry.cursor.export, entry.cursor.peer)
         known = self.entries.get(key)
-        if known is None or _age(entry) >= _age(known):
+        if known is None or _age(entry) > _age(known):
             self.entries[key] = entry
 
 

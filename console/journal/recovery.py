@@ -90,8 +90,8 @@ def put_back(store: Store, flight: Path) -> tuple[Heads, Heads, list[Trouble]]:
     both = highest(known, tail.heads)
     if both == known:
         return both, tail.heads, []
-    if problem := store.integrity():
-        raise DamagedError(problem)
+    if problems := store.problems():
+        raise DamagedError(problems[0])
     newest = Newest()
     beyond: list[Entry] = []
     for entry in tail.beyond:

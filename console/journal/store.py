@@ -283,13 +283,17 @@ class Store:
             tallies[device].generation, tallies[device].newest = generation, newest
         return tallies
 
-    def integrity(self) -> str:
-        """What SQLite's own check finds; empty: nothing."""
+    def problems(self, table: str = "") -> list[str]:
+        """What SQLite's own check finds wrong with the structure of a table and its indexes (or of all)."""
         try:
-            found = [str(row[0]) for row in self.query("PRAGMA integrity_check(5)")]
+            found = self.query(f"PRAGMA integrity_check({table})" if table else "PRAGMA integrity_check")
         except sqlite3.DatabaseError as error:
-            return str(error)
-        return "" if found == ["ok"] else "; ".join(found)
+            if is_damage(error):
+                return [str(error)]
+            raise
+        return [
+            " ".join(str(row[0]).removeprefix("*** in database main ***").split()) for row in found if row[0] != "ok"
+        ]
 
 
 _LAYOUT = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rootpage, name"

@@ -193,19 +193,11 @@ class Writer(threading.Thread):
         if self._unsure and self._unsure.heads == heads:
             self._announce(self._unsure)
         self._unsure = None
-        if self.reason:
-            self._said.append(self._relief())
-            self.reason = ""
         if not self.ready.is_set():
             if self._said:
                 self._store_taken()
             self.ready.set()
         self._changed()
-
-    def _relief(self) -> Said:
-        seconds = time.monotonic() - self._failing_since
-        text = f"the journal's disk is back after {seconds:.0f} s; {self.inbox.frames:,} frames had waited in memory"
-        return _said(Level.WARNING, text)
 
     def _open_log(self, since: Heads) -> None:
         """Open the flight log and append what it lacks beyond `since`."""
@@ -256,9 +248,24 @@ class Writer(threading.Thread):
         self._unsure = None
         self.commit_time = time.monotonic_ns() - began
         batch.remember()
+        self._works_again()
         self._announce(batch)
         self._write_lines(batch)
         self._judge_speed()
+
+    def _works_again(self) -> None:
+        """A commit has returned: only that tells that a disk which failed is back."""
+        if not self.reason:
+            return
+        self.reason = ""
+        if self._failing_since:
+            seconds = time.monotonic() - self._failing_since
+            text = (
+                f"the journal's disk is back after {seconds:.0f} s; {self.inbox.frames:,} frames had waited in memory"
+            )
+            self._said.append(_said(Level.WARNING, text))
+            self._failing_since = 0.0
+        self._changed()
 
     def _announce(self, batch: Batch) -> None:
         """All of it is safe: let go of it and tell."""
@@ -364,9 +371,9 @@ class Writer(threading.Thread):
             self._store.close()
             self._store = None
         words = f"{error}: {_advice(error, self.directory)}"
-        if not self.reason:
+        log.error("the journal cannot be written: %s", words)
+        if not damaged and not self._failing_since:
             self._failing_since = time.monotonic()
-            log.error("the journal cannot be written: %s", words)
             text = f"the journal cannot be written ({words}); frames are kept in memory"
             self._said.append(_said(Level.ALARM, text))
         if words != self.reason:
