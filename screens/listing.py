@@ -101,6 +101,11 @@ class Listing(Generic[Row]):
         return self._window.rows
 
     @property
+    def loaded(self) -> bool:
+        """Something has come from the engine, be it that there is nothing."""
+        return bool(self.rows) or self._window.begins
+
+    @property
     def current(self) -> Row | None:
         """The row under the cursor: the newest while following."""
         if not self.rows:
@@ -277,6 +282,6 @@ class Listing(Generic[Row]):
         return [(picture.rule(title, width, counters), ink)]
 
     def _why_empty(self, picture: Picture) -> str:
-        if not self._window.begins:
+        if not self.loaded:
             return "..."
         return f"no {self.source.noun} matches; Esc shows all" if self.filter else f"no {self.source.noun} yet"

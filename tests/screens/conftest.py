@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from textual.events import Paste
+from textual.events import Key
+from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
 from console.control.server import Server
@@ -31,12 +32,20 @@ class Console:
         return "\n".join(line.rstrip() for line in self.lines) + "\n"
 
     async def press(self, *keys: str) -> None:
-        await self.pilot.press(*keys)
+        """Press keys: characters as they are typed, others by Textual's names. (`Pilot.press` takes 50 ms a key.)"""
+        for key in keys:
+            character = key if len(key) == 1 else {"space": " "}.get(key)
+            self.deck.post_message(Key(_character_to_key(key) if len(key) == 1 else key, character))
+            await self.pilot.pause()
+            await self._wait(self._loaded, "the list never came")
+
+    def _loaded(self) -> bool:
+        listing = self.deck.stack.view.listing
+        return listing is None or listing.loaded or "ENGINE GONE" in self.text or self.deck.state is None
 
     async def type(self, text: str) -> None:
-        """Answer the open question with text and Enter; pasted, for a key press takes the pilot 50 ms."""
-        self.deck.post_message(Paste(text))
-        await self.pilot.press("enter")
+        """Answer the open question with text and Enter."""
+        await self.press(*text, "enter")
 
     async def sees(self, *wanted: str | Callable[[], object]) -> None:
         """Wait until every text is on the screen and every condition holds."""

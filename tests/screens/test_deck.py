@@ -7,6 +7,7 @@ from unittest.mock import patch
 import msgspec
 import pytest
 from textual.binding import Binding
+from textual.events import Paste
 
 from console.control import messages as m
 from console.model import Direction, Frame, JournalState, Level, LinkState, Phase, Status
@@ -109,7 +110,7 @@ async def test_filter_by_text_device_direction_and_flaw(socket: Path) -> None:
             ("!", lambda frame: frame.flaw),
             ("! @chute", lambda frame: frame.flaw and frame.device == "chute"),
         ):
-            await console.press("l", "slash")
+            await console.press("l", "/")
             await console.type(text)
             await console.sees(f"/ {text}", lambda: shown.rows, "following")
             assert all(wanted(frame) for frame in shown.rows)
@@ -119,14 +120,14 @@ async def test_filter_by_text_device_direction_and_flaw(socket: Path) -> None:
 
 async def test_a_filter_without_a_match_says_so(socket: Path) -> None:
     async with console_on(socket) as console:
-        await console.press("l", "slash")
+        await console.press("l", "/")
         await console.type("nowhere")
         await console.sees("no frame matches; Esc shows all")
 
 
 async def test_passings_refuse_a_filter_for_frames(socket: Path) -> None:
     async with console_on(socket) as console:
-        await console.press("slash")
+        await console.press("/")
         await console.type("!")
         await console.sees("! filters frames (the Log tab)")
 
@@ -351,7 +352,7 @@ async def test_commands_reach_the_engine(socket: Path) -> None:
             ("skip raceday 192.168.1.20", m.Held(export="raceday", action="skip", peer="192.168.1.20")),
             ("reload", m.Reload()),
         ):
-            await console.press("colon")
+            await console.press(":")
             await console.type(typed)
             wanted.append(call)
             await console.sees(lambda: changes(console.engine) == wanted)
@@ -367,14 +368,22 @@ async def test_what_a_command_did_is_said(socket: Path) -> None:
             ("theme pink", "known: dark light sun mono"),
             ("start", "the engine runs"),
         ):
-            await console.press("colon")
+            await console.press(":")
             await console.type(typed)
             await console.sees(said)
 
 
+async def test_a_command_can_be_pasted(socket: Path) -> None:
+    async with console_on(socket) as console:
+        await console.press(":")
+        console.deck.post_message(Paste("phase test\n:quit\n"))
+        await console.sees(":phase test")
+        assert changes(console.engine) == []
+
+
 async def test_tab_completes_a_command(socket: Path) -> None:
     async with console_on(socket) as console:
-        await console.press("colon", "s", "e", "tab", "c", "tab")
+        await console.press(":", "s", "e", "tab", "c", "tab")
         await console.sees(":send c", "chute ctl-31 ctl-45")
 
 
@@ -382,7 +391,7 @@ async def test_an_observer_looks_and_is_refused_to_act(socket: Path) -> None:
     async with console_on(socket, observe=True) as console:
         await console.press("a")
         await console.sees("this console only observes; attach without --observe to act")
-        await console.press("colon")
+        await console.press(":")
         await console.type("phase closed")
         await console.sees("this console only observes")
         assert changes(console.engine) == []
@@ -449,7 +458,7 @@ async def test_without_an_engine_it_waits_and_says_so(socket: Path) -> None:
     async with deck.run_test(size=(80, 24)) as pilot:
         console = Console(deck, pilot, FakeEngine(), None)  # type: ignore[arg-type]
         await console.sees("no engine has answered yet", "Waiting for the engine")
-        await console.press(*"g]lxdi?naGQ:", "escape", "space", "enter", "slash", "up", "pageup")
+        await console.press(*"g]lxdi?naGQ:", "escape", "space", "enter", "/", "up", "pageup")
         assert deck.is_running
         await console.press("escape", "q")
         await console.sees(lambda: not deck.is_running)
