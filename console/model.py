@@ -255,6 +255,12 @@ class Passing(Struct, frozen=True, kw_only=True):
     change: str = ""
     extra: dict[str, Scalar] = field(default_factory=dict)
 
+    @property
+    def names(self) -> bool:
+        """It brings the bib that the passing `of` came without: the SELECT line of a place, a bib given later."""
+        given = self.status is Status.CORRECTION and self.change == "bib" and self.extra.get("was") is None
+        return bool(self.bib) and (self.status is Status.JOINED or given)
+
 
 class Judged(Struct, frozen=True, kw_only=True):
     """A passing with the keys by which later ones are compared with it. Keys are whole: device, generation and all."""

@@ -37,6 +37,8 @@ class ListeningExport(Export[S]):
 
     kinds: ClassVar[frozenset[Kind]]
     """What the format is made for."""
+    needs_names: ClassVar[bool] = False
+    """The format says who passed: what comes without an identity waits for the line that brings it."""
     repeats: ClassVar[bool]
     """Whether a duplicate is safer than a miss: then a known address gets the last `overlap` seconds again."""
     overlap: ClassVar[float] = 0.0
@@ -87,7 +89,8 @@ class ListeningExport(Export[S]):
             return "phase TEST"
         if passing.status is Status.REPEAT:
             return "repeat"
-        if passing.status in (Status.CORRECTION, Status.CANCELLED):
+        corrects = passing.status in (Status.CORRECTION, Status.CANCELLED)
+        if corrects and not (self.needs_names and passing.names):
             return f"{passing.status}: this format forwards none"
         if self.settings.devices and passing.device not in self.settings.devices:
             return "device not chosen"

@@ -9,7 +9,7 @@ from typing import Protocol
 from console.exports.delivery import Account, Flight, Hold, Unmapped, Written
 from console.exports.export import Feed
 from console.exports.peer import Peer
-from console.model import Passing, Status
+from console.model import Passing
 
 BATCH = 500
 """Passings read from the feed at once."""
@@ -160,7 +160,7 @@ class Pump:
             return Unmapped(f"passing {passing.seq} could not be encoded ({error!r}); please report this")
 
     def _accept(self, passing: Passing) -> None:
-        if passing.status is Status.JOINED and passing.of is not None:
+        if passing.names and passing.of is not None:
             self.account.join(passing.of)
 
     def _write(self, parts: list[bytes], passings: list[Passing], *, released: bool) -> None:

@@ -33,13 +33,14 @@ class TsV1(ListeningExport[TsV1Settings]):
 
     The chip is the bib, else the tag, if that is a number that fits; the hexadecimal UID of an OTIMCON card is taken as
     one number, and half of them do not fit. What does not fit is counted as unmapped, said, and never altered to fit. A
-    place without a bib is held until a bib is known; the SELECT line that brings it is sent in its stead. What has
-    no UTC yet is held and goes out by itself. Corrections and cancellations of what was sent are not forwarded: the
+    place or an impulse without a bib is held until a bib is known; the line that brings it is sent in its stead. What
+    has no UTC yet is held and goes out by itself. Corrections and cancellations of what was sent are not forwarded: the
     format has no word for them.
     """
 
     settings_type = TsV1Settings
-    kinds: ClassVar = frozenset((Kind.GUN, Kind.PASSING, Kind.PUNCH, Kind.SELECT, Kind.PLACE, Kind.LAP))
+    kinds: ClassVar = frozenset((Kind.GUN, Kind.IMPULSE, Kind.PASSING, Kind.PUNCH, Kind.SELECT, Kind.PLACE, Kind.LAP))
+    needs_names: ClassVar = True
     repeats: ClassVar = True
     overlap: ClassVar = 60.0
     enclosure = (tsv1.OPENING, tsv1.JOINER, tsv1.CLOSING)

@@ -22,6 +22,7 @@ from console.model import (
     Reading,
     RetransmitBegin,
     RetransmitEnd,
+    Scalar,
     Start,
     Status,
     TimingState,
@@ -143,10 +144,12 @@ class _Session:
         series = scope + reading.series if reading.series else ""
         join = scope + reading.join if reading.join else ""
 
-        status, of = Status.LIVE, None
+        status, of, extra = Status.LIVE, None, reading.extra
         equal = next((one for one in known if one.value == value), None)
         if reading.change:
             status, of = self.own_correction(reading, known, value)
+            if status is Status.CORRECTION and of and reading.change == "bib":
+                extra = {**extra, "was": of.passing.bib}
         elif equal:
             status, of = Status.REPEAT, equal
         elif known and self.late(reading):
@@ -166,7 +169,7 @@ class _Session:
             self.count(reading, series, reading.position)
         self.passings.append(
             Judged(
-                passing=self.passing(reading, status, of.passing.seq if of else None),
+                passing=self.passing(reading, status, of.passing.seq if of else None, extra),
                 identity=identity,
                 value=value,
                 series=series,
@@ -226,7 +229,7 @@ class _Session:
         event = reading.event or self.state.event or ""
         return f"{self.draft.device}|{self.state.generation}|" + (f"{event}|" if reading.by_event else "")
 
-    def passing(self, reading: Reading, status: Status, of: int | None) -> Passing:
+    def passing(self, reading: Reading, status: Status, of: int | None, extra: dict[str, Scalar]) -> Passing:
         origin = reading.origin
         if origin is Origin.LIVE and self.state.retransmit:
             origin = Origin.RETRANSMIT
@@ -252,7 +255,7 @@ class _Session:
             status=status,
             of=of,
             change=reading.change,
-            extra=reading.extra,
+            extra=extra,
         )
 
     def words(self, reading: Reading) -> str:

@@ -57,7 +57,7 @@ async def test_what_is_not_for_it() -> None:
         desk.add(status=Status.CORRECTION, of=1)
         desk.add(status=Status.CANCELLED, of=1)
         desk.add(read_type=1)
-        desk.add(kind=Kind.IMPULSE)
+        desk.add(kind=Kind.RESULT)
         desk.add(kind=Kind.LAP, bib=None)
         (wanted,) = desk.add()
         assert await chips(client, 1) == [wanted.seq]
@@ -200,6 +200,25 @@ async def test_places_wait_for_a_bib() -> None:
         desk.bibs[lone.seq] = "78"
         export.rebind()
         assert await chips(client, 1) == [78]
+        await until(lambda: export.state().tcp == 2)
+        assert (export.state().held, export.state().journaled) == (0, 2)
+        await client.close()
+
+
+async def test_an_impulse_waits_for_the_bib_that_a_correction_brings() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        (impulse,) = desk.add(kind=Kind.IMPULSE, bib=None)
+        await until(lambda: export.state().held == 1)
+        given = {"status": Status.CORRECTION, "change": "bib", "kind": Kind.IMPULSE}
+        desk.add(bib="12", of=impulse.seq, extra={"was": None}, **given)
+        assert await chips(client, 1) == [12]
+        desk.add(bib="13", of=impulse.seq, extra={"was": "12"}, **given)
+        (last,) = desk.add()
+        assert await chips(client, 1) == [last.seq]
         await until(lambda: export.state().tcp == 2)
         assert (export.state().held, export.state().journaled) == (0, 2)
         await client.close()

@@ -252,7 +252,10 @@ class TestOwnCorrections:
         timing = Timing()
         (first,) = timing.hear(impulse(""))
         (second,) = timing.hear(impulse("12", change="bib"))
-        assert (second.status, second.of) == (Status.CORRECTION, first.seq)
+        assert (second.status, second.of, second.extra["was"]) == (Status.CORRECTION, first.seq, None)
+        assert second.names
+        (third,) = timing.hear(impulse("13", change="bib"))
+        assert (third.of, third.extra["was"], third.names) == (second.seq, "12", False)
 
     def test_a_cancellation_cancels_once(self) -> None:
         timing = Timing()
