@@ -1,6 +1,7 @@
 """From what has queued up to what one transaction writes: numbers given, facts judged, rows and lines made."""
 
 import concurrent.futures
+import logging
 import sqlite3
 import time
 from collections.abc import Callable
@@ -42,6 +43,8 @@ from console.model import (
     Trouble,
 )
 from console.timing.judge import judge, next_event_state
+
+log = logging.getLogger(__name__)
 
 
 class Committed(Struct):
@@ -87,8 +90,12 @@ class Memory(Struct):
 class Batch:
     """One transaction being put together. Nothing outside it changes until `remember`."""
 
-    def __init__(self, memory: Memory, store: Store, mend: Callable[[int], Judged | None]) -> None:
+    def __init__(
+        self, memory: Memory, store: Store, mend: Callable[[int], Judged | None], bytes_only: bool = False
+    ) -> None:
         self._memory = memory
+        self._bytes_only = bytes_only
+        """Something in these items cannot be written, and it is not known what: keep the bytes alone."""
         self._timing: dict[str, TimingState] = {}
         self._tallies: dict[str, Tally] = {}
         self._index = PassingIndex(store, self._known_tally, mend)
@@ -106,7 +113,7 @@ class Batch:
         """Add what was reported; never raises for what is in it."""
         match item:
             case Draft():
-                self._draft(item)
+                self._draft(_plain(item, "see the journal's incidents") if self._bytes_only else item)
             case Said():
                 self._incident(item.wall, item.trouble, None)
             case Asked():
@@ -116,8 +123,12 @@ class Batch:
         """Add a cursor. Its line is written at most once a second, by the writer."""
         self._saved += 1
         saved = Saved(self._saved, time.time_ns(), cursor)
-        self.rows.cursors.append(saved_row(saved)[0])
-        self.cursors.append(saved)
+        try:
+            self.rows.cursors.append(saved_row(saved)[0])
+        except Exception:
+            log.exception("a cursor that cannot be stored: %r", cursor)
+        else:
+            self.cursors.append(saved)
 
     def close(self) -> None:
         """No more to come: add what the whole has changed."""

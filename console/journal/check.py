@@ -14,7 +14,7 @@ from msgspec import Struct, field
 from console.journal.flight import scan
 from console.journal.lines import Entry, Heads, LineError, label_of, read_line, unseal
 from console.journal.rebuild import missing_in_words
-from console.journal.rows import READERS, Row, RowError, read_kept_row, read_saved_row, read_tally_row
+from console.journal.rows import READERS, Row, RowError, line_of_row, read_kept_row, read_saved_row, read_tally_row
 from console.journal.store import TABLES, Store, is_damage
 from console.journal.writer import Writer
 from console.model import Level
@@ -205,7 +205,7 @@ class Checker(threading.Thread):
         for kind, marked in marks.items():
             found.rows += len(marked) - 1
             lost: list[int] = []
-            good: list[Entry] = []
+            good: list[bytes] = []
             at = marked.find(0, 1)
             while at > 0:
                 row = store.row(kind, at)
@@ -213,7 +213,7 @@ class Checker(threading.Thread):
                     if row is None:
                         lost.append(at)
                     else:
-                        good.append(READERS[kind](row))
+                        good.append(line_of_row(kind, row))
                 except RowError:
                     lost.append(at)
                 at = marked.find(0, at + 1)
@@ -257,7 +257,7 @@ class Checker(threading.Thread):
             self._told_lost = found.lost
             level = Level.ALARM if lost_more else Level.WARNING
             self._writer.say(level, f"check: {found.in_words()}")
-        self._writer.inbox.task(self._writer.tell_changed)
+        self._do(self._writer.tell_changed)
 
     # --- pace ---
 

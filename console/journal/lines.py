@@ -107,14 +107,9 @@ def frame_line(frame: Frame) -> bytes:
 
 
 def passing_line(judged: Judged, body: bytes) -> bytes:
-    """The line of a passing; `body` is its `passing_body`."""
+    """The line of a passing; `body` is that, with its keys, as JSON."""
     passing = judged.passing
     return b"%b P %09d %b %b" % (iso(passing.wall).encode(), passing.seq, word(passing.device).encode(), body)
-
-
-def passing_body(judged: Judged) -> bytes:
-    """A passing and its keys as ASCII JSON."""
-    return to_json(judged)
 
 
 def incident_line(incident: Incident) -> bytes:
@@ -132,16 +127,16 @@ def act_line(act: Act) -> bytes:
     return head.encode("ascii") + to_json(act.body)
 
 
-def kept_line(kept: Kept) -> bytes:
-    """The line of a device's timing state."""
-    return f"{iso(kept.wall)} S {kept.frame:09d} {word(kept.device)} ".encode("ascii") + to_json(kept.state)
+def kept_line(kept: Kept, body: bytes) -> bytes:
+    """The line of a device's timing state; `body` is that as JSON."""
+    return f"{iso(kept.wall)} S {kept.frame:09d} {word(kept.device)} ".encode("ascii") + body
 
 
-def saved_line(saved: Saved) -> bytes:
-    """The line of a cursor."""
+def saved_line(saved: Saved, body: bytes) -> bytes:
+    """The line of a cursor; `body` is that as JSON."""
     cursor = saved.cursor
     head = f"{iso(saved.wall)} C {saved.number:09d} {word(cursor.export)} {word(cursor.peer)} "
-    return head.encode("ascii") + to_json(cursor)
+    return head.encode("ascii") + body
 
 
 def heads_line(heads: Heads, wall: int) -> bytes:

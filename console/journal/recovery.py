@@ -22,7 +22,7 @@ from console.journal.rebuild import (
     rebuild,
     replace_damaged,
 )
-from console.journal.rows import READERS, Row, RowError, read_kept_row, read_saved_row, read_tally_row, sealed
+from console.journal.rows import READERS, Row, RowError, line_of_row, read_kept_row, read_saved_row, read_tally_row
 from console.journal.store import TABLES, Connect, DamagedError, Store, is_damage, sound_header, sync
 from console.model import Act, Judged, Level, Phase, Trouble
 from console.timing.judge import next_event_state
@@ -115,7 +115,11 @@ def lines_beyond(store: Store, since: Heads) -> Iterator[list[bytes]]:
         at = getattr(since, table)
         while rows := store.query(f"SELECT * FROM {table} WHERE seq > ? ORDER BY seq LIMIT {CHUNK}", at):
             at = rows[-1][0]
-            yield [sealed(entry) for row in rows if (entry := _readable(kind, row))]
+            lines = []
+            for row in rows:
+                with suppress(RowError):
+                    lines.append(line_of_row(kind, row))
+            yield lines
 
 
 def load(store: Store, flight: Path, heads: Heads) -> tuple[Memory, list[Trouble]]:

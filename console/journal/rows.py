@@ -1,4 +1,8 @@
-"""The database's rows: columns to values and back, each row with the CRC-32 of its flight log line. Pure."""
+"""The database's rows: columns to values and back, each row with the CRC-32 of its flight log line. Pure.
+
+Where a row holds JSON, its CRC is told from that text as it is, never from encoding the value again: a later version
+that knows one more field must still find the row good.
+"""
 
 import zlib
 from collections.abc import Callable
@@ -14,7 +18,6 @@ from console.journal.lines import (
     frame_line,
     incident_line,
     kept_line,
-    passing_body,
     passing_line,
     read_body,
     read_cursor,
@@ -83,11 +86,12 @@ def frame_row(frame: Frame) -> tuple[Row, bytes]:
 
 def passing_row(judged: Judged) -> tuple[Row, bytes]:
     """Row and line of a passing. Empty keys are NULL: they are in no index."""
-    body = passing_body(judged)
+    body = to_json(judged)
     line = passing_line(judged, body)
     passing = judged.passing
-    if judged.position is not None:
-        _int64(judged.position)
+    for number in (judged.position, passing.ns):
+        if number is not None:
+            _int64(number)
     return (
         passing.seq,
         passing.frame,
@@ -125,15 +129,17 @@ def act_row(act: Act) -> tuple[Row, bytes]:
 
 def kept_row(kept: Kept) -> tuple[Row, bytes]:
     """Row and line of a device's timing state."""
-    line = kept_line(kept)
-    return (kept.device, kept.frame, kept.wall, to_json(kept.state).decode("ascii"), crc_of(line)), line
+    body = to_json(kept.state)
+    line = kept_line(kept, body)
+    return (kept.device, kept.frame, kept.wall, body.decode("ascii"), crc_of(line)), line
 
 
 def saved_row(saved: Saved) -> tuple[Row, bytes]:
     """Row and line of a cursor."""
-    line, cursor = saved_line(saved), saved.cursor
-    body = to_json(cursor).decode("ascii")
-    return (cursor.export, cursor.peer, saved.number, saved.wall, body, crc_of(line)), line
+    cursor = saved.cursor
+    body = to_json(cursor)
+    line = saved_line(saved, body)
+    return (cursor.export, cursor.peer, saved.number, saved.wall, body.decode("ascii"), crc_of(line)), line
 
 
 def tally_row(device: str, tally: Tally) -> Row:
@@ -236,9 +242,9 @@ def read_act_row(row: Row) -> Act:
 def read_kept_row(row: Row) -> Kept:
     """The timing state in a row."""
     try:
-        device, frame, wall, body, _ = row
+        device, frame, wall, body, crc = row
         kept = Kept(frame, wall, device, read_state(body))
-        good = kept_row(kept)[0] == row
+        good = crc_of(kept_line(kept, body.encode("ascii"))) == crc
     except Exception as error:  # noqa: BLE001
         raise RowError(f"timing state of {row[0]}: {error}") from None
     if not good:
@@ -249,9 +255,10 @@ def read_kept_row(row: Row) -> Kept:
 def read_saved_row(row: Row) -> Saved:
     """The cursor in a row."""
     try:
-        _, _, number, wall, body, _ = row
+        export, peer, number, wall, body, crc = row
         saved = Saved(number, wall, read_cursor(body))
-        good = saved_row(saved)[0] == row
+        good = crc_of(saved_line(saved, body.encode("ascii"))) == crc
+        good = good and (saved.cursor.export, saved.cursor.peer) == (export, peer)
     except Exception as error:  # noqa: BLE001
         raise RowError(f"cursor of {row[0]} for {row[1]}: {error}") from None
     if not good:
@@ -284,6 +291,14 @@ READERS: dict[str, Callable[[Row], Frame | Judged | Incident | Act]] = {
     "A": read_act_row,
 }
 """Kind of a numbered row -> what reads it; each raises RowError."""
+
+
+def line_of_row(kind: str, row: Row) -> bytes:
+    """The sealed line of a numbered row; raises RowError."""
+    entry = READERS[kind](row)
+    if isinstance(entry, Judged):
+        return seal(passing_line(entry, row[9].encode("ascii")), row[-1])
+    return sealed(entry)
 
 
 def sealed(entry: object) -> bytes:

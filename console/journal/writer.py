@@ -85,6 +85,7 @@ class Writer(threading.Thread):
         """A batch whose commit failed: only the file can tell whether it is in it."""
         self._said: deque[Said] = deque()
         self._damage = ""
+        self._bytes_only = False
         self._first = True
         self._slowness = 0
         self._unlogged: dict[tuple[str, str], Saved] = {}
@@ -137,6 +138,7 @@ class Writer(threading.Thread):
             except Exception as error:
                 if not isinstance(error, sqlite3.Error | OSError | DamagedError):
                     log.exception("the journal's writer")
+                    self._bytes_only = True
                 if not self._failed(error):
                     if time.monotonic() > give_up:
                         break
@@ -236,7 +238,7 @@ class Writer(threading.Thread):
             taken.items.insert(0, self._said.pop())
         if store is None or not (taken.items or taken.cursors):
             return
-        batch = Batch(self.memory, store, self._mend)
+        batch = Batch(self.memory, store, self._mend, self._bytes_only)
         for item in taken.items:
             batch.take(item)
         for cursor in taken.cursors:
@@ -248,6 +250,7 @@ class Writer(threading.Thread):
         self._unsure = None
         self.commit_time = time.monotonic_ns() - began
         batch.remember()
+        self._bytes_only = False
         self._works_again()
         self._announce(batch)
         self._write_lines(batch)
@@ -320,12 +323,12 @@ class Writer(threading.Thread):
         if self._store:
             self._store.replace(entries)
 
-    def append(self, entries: list[Entry]) -> None:
-        """Write these rows to the flight log again."""
+    def append(self, lines: list[bytes]) -> None:
+        """Write these lines to the flight log again."""
         if self.log is None:
             return
         try:
-            self.log.append([sealed(entry) for entry in entries], self.memory.heads, time.time_ns())
+            self.log.append(lines, self.memory.heads, time.time_ns())
         except OSError as error:
             self._log_failed(error)
 
