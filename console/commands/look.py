@@ -28,7 +28,7 @@ def status(args: argparse.Namespace) -> int:
     else:
         for line in status_lines(state):
             show.out(line)
-    return Exit.TROUBLE if state.alarms else Exit.OK
+    return Exit.OK
 
 
 async def _state(where: Where) -> EngineState:

@@ -213,7 +213,7 @@ async def test_an_impulse_waits_for_the_bib_that_a_correction_brings() -> None:
         await until(lambda: desk.saved)
         (impulse,) = desk.add(kind=Kind.IMPULSE, bib=None)
         await until(lambda: export.state().held == 1)
-        given = {"status": Status.CORRECTION, "change": "bib", "kind": Kind.IMPULSE}
+        given: dict[str, Any] = {"status": Status.CORRECTION, "change": "bib", "kind": Kind.IMPULSE}
         desk.add(bib="12", of=impulse.seq, extra={"was": None}, **given)
         assert await chips(client, 1) == [12]
         desk.add(bib="13", of=impulse.seq, extra={"was": "12"}, **given)
