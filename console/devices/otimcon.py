@@ -5,9 +5,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
+from msgspec import Meta
 
 from console.codecs.otimcon import CONTROL_MODES, FINISH, START, Decoder, card_full, encode
 from console.codecs.otimcon_records import (
@@ -71,8 +72,8 @@ _SHOWN = ("version", "mode", "control", "clock", "ping")
 class OtimconSettings(DeviceSettings, frozen=True, kw_only=True):
     """Settings of a station. `baud`: 38400 for 0.2 and 0.22, 9600 up to 0.16 and for 0.21, 19200 for 0.17 to 0.19."""
 
-    baud: int = 38400
-    keep_awake: float = 4
+    baud: Literal[4800, 9600, 19200, 38400, 57600, 115200] = 38400
+    keep_awake: Annotated[float, Meta(ge=0, le=60)] = 4
     """Seconds between PINGs; 0: none. A low-power build falls asleep 13 s after the last one."""
 
 
