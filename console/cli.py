@@ -92,7 +92,7 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
 
     demo = command("demo", "demo:demo", "watch a small simulated race; nothing of yours is touched")
     demo.add_argument("--headless", action="store_true", help="no screen: print the race as it goes")
-    demo.add_argument("--for", dest="seconds", type=float, help="end after this many seconds")
+    demo.add_argument("--for", dest="seconds", type=float, help="end after this many seconds (headless: 30)")
     demo.add_argument("--json", action="store_true", help="headless: print one JSON object at the end, nothing else")
     demo.add_argument("--seed", type=int, default=7, help="another race for another number")
     _look(demo)

@@ -32,6 +32,9 @@ READY_WITHIN = 20.0
 DRAINED_WITHIN = 5.0
 """Seconds that exports may take, after the race, to hand over what is left."""
 
+HEADLESS_FOR = 30.0
+"""Seconds that a race nobody watches takes, unless told otherwise."""
+
 SUMMARY_EVERY = 5.0
 """Seconds between two summaries of a headless race."""
 
@@ -80,7 +83,7 @@ async def _headless(args: argparse.Namespace, directory: Path) -> None:
             printing = asyncio.create_task(_print_passings(race.client))
             summing = asyncio.create_task(_print_summaries(race.client))
         try:
-            async with asyncio.timeout(args.seconds):
+            async with asyncio.timeout(args.seconds or HEADLESS_FOR):
                 await race.client.gone.wait()
         except TimeoutError:
             pass
