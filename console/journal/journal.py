@@ -66,7 +66,8 @@ class Journal:
         """Open (or begin) the event in `directory`, bring its two copies in line, and start the writer.
 
         `committed` and `changed` are called in the writer's thread. A disk that fails is a state, not an exception;
-        OSError only where the directory cannot be made. `mirror`: a second path for the flight log, or a directory.
+        OSError only where the directory cannot be made. `mirror`: a second path for the
+        flight log, a file `*.log` or a directory that exists.
         """
         directory.mkdir(parents=True, exist_ok=True)
         writer = Writer(directory, committed, changed, connect)

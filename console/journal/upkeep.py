@@ -1,5 +1,6 @@
 """What the journal needs now and then, away from the writer: syncing the flight log, copying the WAL, the mirror."""
 
+import errno
 import os
 import sqlite3
 import threading
@@ -70,7 +71,9 @@ class Mirror(threading.Thread):
         super().__init__(name="journal-mirror", daemon=True)
         self._writer = writer
         self._source = writer.flight
-        self._path = path / writer.directory.name / "flight.log" if path.is_dir() else path
+        self._root = path.parent if path.suffix else path
+        """Must be there: a stick that is not plugged in must not have its mount point made a directory of this disk."""
+        self._path = path if path.suffix else path / writer.directory.name / "flight.log"
         self._end = threading.Event()
         self._failing = ""
         self._compared = False
@@ -95,7 +98,9 @@ class Mirror(threading.Thread):
     def _follow(self) -> None:
         if not self._source.exists():
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._root.is_dir():
+            raise FileNotFoundError(errno.ENOENT, "not there; is the stick plugged in?")
+        self._path.parent.mkdir(exist_ok=True)
         if not self._compared and not self._is_beginning():
             self._move_aside()
         self._compared = True
