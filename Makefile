@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check lint bench clean
 
 demo: .venv
 	@$(BIN)/racedeck demo
@@ -10,12 +10,13 @@ demo: .venv
 test: .venv
 	$(BIN)/pytest
 
-check: .venv
+check: lint test
+
+lint: .venv
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
 
 bench: .venv
 	$(BIN)/python -m tests.bench
