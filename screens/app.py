@@ -1,8 +1,11 @@
 """How `racedeck` opens the console. Textual is imported in here, not before: it reads its constants at import."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from themes import PALETTES
 
 SLOW_FPS = 4
 FPS = 10
@@ -23,8 +26,13 @@ def run(
 
     `slow` is for thin lines (and where SSH_CONNECTION is set): fewer repaints. `start` starts an engine, when asked to.
     """
+    if theme and theme not in PALETTES:
+        print(f"no theme {theme!r}; known: {', '.join(PALETTES)}", file=sys.stderr)
+        return 2
     os.environ["TEXTUAL_ANIMATIONS"] = "none"
     os.environ["TEXTUAL_SMOOTH_SCROLL"] = "0"
+    # NO_COLOR means mono, unless a theme was asked for; Textual would turn colours into greys, which are colours too.
+    no_color = os.environ.pop("NO_COLOR", "") != ""
     slow = slow or "SSH_CONNECTION" in os.environ
     from screens.deck import Deck
 
@@ -33,7 +41,7 @@ def run(
         observe=observe,
         rate=max(1, min(30, fps or (SLOW_FPS if slow else FPS))),
         ascii=ascii,
-        theme=theme or ("mono" if "NO_COLOR" in os.environ else "dark"),
+        theme=theme or ("mono" if no_color else "dark"),
         bell=bell,
         start=start,
     )

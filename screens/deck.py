@@ -9,7 +9,9 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
+from textual._compositor import CompositorUpdate
 from textual.app import ComposeResult
 from textual.events import Key, Paste
 from textual.screen import Screen
@@ -23,6 +25,7 @@ from screens.keys import Keys
 from screens.paint import Inks, Line, Painted
 from screens.picture import Picture
 from screens.prompt import Prompt
+from screens.thrift import Terminal
 from themes import PALETTES, STYLESHEET, Palette
 
 BLURRED = 1.0
@@ -77,6 +80,7 @@ class Deck(Keys):
                 ("footer", self._draw_footer, "bar"),
             )
         ]
+        self._terminal = Terminal()
         self._interval = 1 / rate
         self._ascii = ascii
         self._ring = bell
@@ -186,6 +190,12 @@ class Deck(Keys):
         self._now.set()
         self._soon.set()
         self.draw()
+
+    def _display(self, screen: Screen[Any], renderable: Any) -> None:
+        # The one hook into Textual's inside: what it is about to send goes through our account of the terminal.
+        if isinstance(renderable, CompositorUpdate):
+            renderable = self._terminal.update(renderable)
+        super()._display(screen, renderable)
 
     # --- the lines ---
 

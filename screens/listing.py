@@ -53,9 +53,13 @@ class Source(ABC, Generic[Row]):
         """The frame behind the row, for its detail."""
         return None
 
-    def missing(self, before: Row | None, row: Row, picture: Picture) -> list[Line]:
-        """Lines for what is missing between two rows."""
+    def missing(self, row: Row, picture: Picture) -> list[str]:
+        """What is missing in front of a row, in words."""
         return []
+
+    def missing_line(self, missing: str, row: Row) -> Line:
+        """One of them as a line."""
+        return [(missing, "bad")]
 
     def survey(self, rows: list[Row], whole: bool, picture: Picture) -> str:
         """Look over all loaded rows before some are drawn; what the title says at its right end.
@@ -230,17 +234,18 @@ class Listing(Generic[Row]):
         items = self._items(picture)
         marked = self._place() if active and not self.following else -1
         title = self._title(width, picture, active=active)
-        head = self.source.heading([self.rows[place] for place, _ in items if place is not None], width, picture)
+        head = self.source.heading([self.rows[place] for place, missing in items if not missing], width, picture)
         out = [title, [(plain(head), "dim")]]
         for place, missing in items:
-            line = missing if place is None else self.source.line(self.rows[place], width, picture)
-            out.append([(words.fit(plain(line), width), "cursor")] if place == marked else line)
+            row = self.rows[place]
+            line = self.source.missing_line(missing, row) if missing else self.source.line(row, width, picture)
+            out.append([(words.fit(plain(line), width), "cursor")] if place == marked and not missing else line)
         if not items:
             out.append([(self._why_empty(picture), "dim")])
         return out[:height]
 
-    def _items(self, picture: Picture) -> list[tuple[int | None, Line]]:
-        """What is visible: places in `rows`, and between them lines for what is missing."""
+    def _items(self, picture: Picture) -> list[tuple[int, str]]:
+        """What is visible: places in `rows`, each alone or with what is missing in front of it."""
         room, rows = self._height, self.rows
         if not rows:
             return []
@@ -249,20 +254,17 @@ class Listing(Generic[Row]):
         place = min(self._place(), len(rows) - 1)
         top = max(min(self._window.index(self._top), place), place - room + 1)
         items = self._between(top, min(len(rows), top + room), picture)
-        at = next(number for number, item in enumerate(items) if item[0] == place)
+        at = items.index((place, ""))
         items = items[max(0, at - room + 1) :][:room]
         self._cursor = self.source.seq(rows[place])
-        self._top = self.source.seq(rows[next(place for place, _ in items if place is not None)])
+        self._top = self.source.seq(rows[items[0][0]])
         return items
 
-    def _between(self, start: int, end: int, picture: Picture) -> list[tuple[int | None, Line]]:
-        items: list[tuple[int | None, Line]] = []
-        before = self.rows[start - 1] if start else None
+    def _between(self, start: int, end: int, picture: Picture) -> list[tuple[int, str]]:
+        items: list[tuple[int, str]] = []
         for place in range(start, end):
-            row = self.rows[place]
-            items += [(None, line) for line in self.source.missing(before, row, picture)]
-            items.append((place, []))
-            before = row
+            items += [(place, missing) for missing in self.source.missing(self.rows[place], picture)]
+            items.append((place, ""))
         return items
 
     def _title(self, width: int, picture: Picture, *, active: bool) -> Line:

@@ -67,7 +67,7 @@ class Painted(Widget):
         if self._known != (inks, width, height):
             self._known = (inks, width, height)
             self.refresh()
-        elif changed := [Region(0, y, end, 1) for y, end in enumerate(map(_changed, before, strips)) if end]:
+        elif changed := [Region(0, y, width, 1) for y in range(height) if before[y] != strips[y]]:
             self.refresh(*changed)
 
     def on_resize(self) -> None:
@@ -82,14 +82,3 @@ class Painted(Widget):
     def text(self) -> list[str]:
         """What it shows, without ink."""
         return [strip.text for strip in self._strips]
-
-
-def _changed(before: Strip, after: Strip) -> int:
-    """How many cells from the left must be repainted."""
-    old, new = list(before), list(after)
-    if old == new:
-        return 0
-    while old and new and old[-1] == new[-1]:
-        old.pop()
-        new.pop()
-    return max(sum(segment.cell_length for segment in old), sum(segment.cell_length for segment in new))

@@ -107,7 +107,7 @@ class Passings(Source[Resolved]):
         self.of = device
         self.device, self.text = device, ""
         self._columns: list[tuple[str, int, Callable[[Resolved, Picture], tuple[str, str]]]] = []
-        self._time_width = 0
+        self._time_width = self._name_width = 0
         self._unknown: set[int] = set()
 
     async def page(self, client: Client, after: int | None, before: int | None, limit: int) -> list[Resolved]:
@@ -157,17 +157,18 @@ class Passings(Source[Resolved]):
         unknown = f"{len(self._unknown)}{'' if whole else '+'} WITHOUT BIB" if self._unknown or whole else ""
         return f"{unknown}  {words.plural(holes, 'HOLE')}".strip()
 
-    def missing(self, before: Resolved | None, row: Resolved, picture: Picture) -> list[Line]:
+    def missing(self, row: Resolved, picture: Picture) -> list[str]:
         """Holes in the places, where they belong."""
         place = _place(row.passing.extra)
         device = picture.device(row.passing.device)
-        if place is None or device is None or not device.holes or row.passing.status is not Status.LIVE:
+        if place is None or device is None or row.passing.status is not Status.LIVE:
             return []
-        holes = [hole for hole in device.holes if _last(hole) == place - 1]
-        indent = " " * (8 + 2 * (self._time_width + 2))
-        return [
-            [(f"{indent}{words.fit(row.point or row.passing.device, 9)}place {hole:<21} HOLE", "bad")] for hole in holes
-        ]
+        return [hole for hole in device.holes if _last(hole) == place - 1]
+
+    def missing_line(self, missing: str, row: Resolved) -> Line:
+        """A hole."""
+        start = " " * (8 + 2 * (self._time_width + 2)) + words.fit(row.point or row.passing.device, 9)
+        return [(f"{start}place {missing:<{5 + self._name_width}}HOLE", "bad")]
 
     def heading(self, rows: list[Resolved], width: int, picture: Picture) -> Line:
         """The columns are as wide as the longest time on the screen: times are never cut, names are."""
@@ -178,10 +179,11 @@ class Passings(Source[Resolved]):
             if spare - column[1] >= 22:
                 extra.append(column)
                 spare -= column[1] + 1
+        self._name_width = max(0, min(spare, 24) - 1)
         self._columns = [
             ("POINT", 8, _point),
             ("BIB/TAG", 9, self._who),
-            ("NAME", max(0, min(spare, 24) - 1), _name),
+            ("NAME", self._name_width, _name),
             ("STATUS", 12, self._status),
             *extra,
         ]

@@ -89,7 +89,7 @@ def passing_of(seq: int) -> Resolved:
         point, digits = "Ctl 31", 0
     elif slot in (7, 8):
         kind, basis, device, point, digits = Kind.IMPULSE, Basis.DAY, "start", "Start", 3
-    elif frame % 20 == 4:
+    elif frame % 20 == 14:
         bib = f"{frame % 1500:04d}"
     ns = wall - GUN
     text = f"{ns // 3600 // SECOND:02}:{ns // 60 // SECOND % 60:02}:{ns // SECOND % 60:02}"
@@ -149,13 +149,14 @@ class FakeEngine:
         """How many pages of rows were asked for."""
         self.stopped = asyncio.Event()
         self.frames = frames
+        self.quiet = 0
         self.consoles: Callable[[], int] = lambda: 0
         self.alarms: list[Incident] = [
             incident(3, 4073, Level.ALARM, "start", "DOWN: no answer from 192.168.1.50:7000; is the cable in?")
         ]
         self.incidents = [
             incident(1, 0, Level.NOTE, "engine", "started"),
-            incident(2, 2000, Level.WARNING, "chute", "place 2104 is missing"),
+            incident(2, 2000, Level.WARNING, "chute", "place 2098-2099 missing before SELECT 2100"),
             *self.alarms,
         ]
         self.changes: dict[str, object] = {}
@@ -163,8 +164,8 @@ class FakeEngine:
 
     @property
     def now(self) -> int:
-        """2 s after the newest frame."""
-        return GUN + self.frames * STEP + 2 * SECOND
+        """2 s after the newest frame, and as much later as nothing has come since."""
+        return GUN + self.frames * STEP + 2 * SECOND + self.quiet
 
     @property
     def passings(self) -> int:
@@ -200,7 +201,7 @@ class FakeEngine:
         return msgspec.structs.replace(state, **self.changes)
 
     def _devices(self) -> tuple[DeviceState, ...]:
-        now, start = self.now, GUN - 1800 * SECOND
+        now, start = self.now - self.quiet, GUN - 1800 * SECOND
         return (
             DeviceState(
                 name="chute",
@@ -213,7 +214,7 @@ class FakeEngine:
                 passings=self.frames // 2 - 9,
                 repeats=8,
                 flaws=1,
-                holes=("2104",),
+                holes=("2098-2099",),
                 facts={"line": "9600 7E2", "gun": "09:30:00.00 from the START line", "event": "001", "XOFF": "30 s"},
                 commands=COMMANDS[:1],
             ),
@@ -247,7 +248,7 @@ class FakeEngine:
         )
 
     def _exports(self) -> tuple[ExportState, ...]:
-        now, sent = self.now, self.passings
+        now, sent = self.now - self.quiet, self.passings
         peer = PeerState(
             address="192.168.1.20",
             connected=True,
@@ -407,6 +408,7 @@ async def serve(socket: Path, rate: float, frames: int) -> None:
     while not engine.stopped.is_set():
         await asyncio.sleep(0.01)
         now = frames + int((loop.time() - started) * rate)
+        engine.quiet = int((loop.time() - started) * SECOND)
         if now != engine.frames:
             engine.frames = now
             server.changed()
