@@ -65,6 +65,10 @@ class EngineError(Exception):
     """The engine cannot start; says why and what to do."""
 
 
+class RunsAlreadyError(EngineError):
+    """An engine of this event runs already."""
+
+
 class Engine:
     """One event's engine. `run()` serves until `stop()` is called."""
 
@@ -531,7 +535,9 @@ def _only_engine_of(directory: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             pid = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "?"
-            raise EngineError(f"an engine of this event already runs (pid {pid}); `racedeck` attaches to it") from None
+            raise RunsAlreadyError(
+                f"an engine of this event already runs (pid {pid}); `racedeck` attaches to it"
+            ) from None
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         yield

@@ -12,6 +12,12 @@ from console.exit import Exit, Failure
 READY_WITHIN = 20.0
 """Seconds a starting engine has to say that it is ready, or why not."""
 
+READY, RUNS_ALREADY = "ready", "runs already"
+"""What a starting engine says through its pipe where there is an engine then; anything else is why there is none."""
+
+ENDED_WITHIN = 5.0
+"""Seconds in which an engine that has said why it cannot start has ended."""
+
 
 class Where:
     """Settings file and state directory of this call, from `--config` and `--state-dir` or their defaults."""
@@ -48,10 +54,11 @@ async def connect(where: Where, *, observe: bool = False) -> Client:
 
 
 def start_engine(where: Where) -> None:
-    """Start an engine that outlives this terminal. Raises Failure with the engine's own words where it cannot start.
+    """Start an engine that outlives this terminal, or find that somebody else has just done so.
 
     The engine becomes the leader of a session of its own, as a tmux server does, so that neither a hangup nor the end
-    of the terminal reaches it; it says through a pipe that it is ready, or why it is not.
+    of the terminal reaches it; it says through a pipe that it is ready, or why it is not. Raises Failure with the
+    engine's own words, and its status, where it cannot start.
     """
     ours, theirs = os.pipe()
     command = [sys.executable, "-m", "console.cli", "engine", "--config", str(where.config)]
@@ -64,7 +71,7 @@ def start_engine(where: Where) -> None:
         os.close(theirs)
         raise Failure(Exit.ENGINE, f"cannot write the state directory {where.state}: {error.strerror}") from None
     with log, os.fdopen(ours, "rb") as answer:
-        subprocess.Popen(
+        engine = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -75,9 +82,17 @@ def start_engine(where: Where) -> None:
         )
         os.close(theirs)
         word = _read_within(answer.fileno(), READY_WITHIN)
-    if word != "ready":
+    if word not in (READY, RUNS_ALREADY):
         reason = word or f"the engine did not start; see {where.state / 'engine.log'}"
-        raise Failure(Exit.ENGINE, reason)
+        raise Failure(Exit.SETTINGS if _status(engine) == Exit.SETTINGS else Exit.ENGINE, reason)
+
+
+def _status(engine: "subprocess.Popen[bytes]") -> int | None:
+    """How an engine that does not start has ended; None: it has not."""
+    try:
+        return engine.wait(ENDED_WITHIN)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _read_within(handle: int, seconds: float) -> str:
@@ -87,7 +102,7 @@ def _read_within(handle: int, seconds: float) -> str:
 
     said = b""
     until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0 and said != b"ready":
+    while (left := until - time.monotonic()) > 0 and said != READY.encode():
         if not select.select([handle], [], [], left)[0]:
             break
         chunk = os.read(handle, 4096)

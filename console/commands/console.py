@@ -3,9 +3,10 @@
 import argparse
 import asyncio
 import sys
+import time
 from pathlib import Path
 
-from console.commands.attach import Where, start_engine
+from console.commands.attach import READY_WITHIN, Where, start_engine
 from console.control.client import Client, EngineGoneError
 from console.exit import Exit, Failure
 
@@ -18,6 +19,8 @@ def attach(args: argparse.Namespace) -> int:
         if args.observe:
             raise Failure(Exit.NO_ENGINE, f"no engine runs for {where.config}; an observer does not start one")
         start_engine(where)
+        if not asyncio.run(_answers(socket, READY_WITHIN)):
+            raise Failure(Exit.ENGINE, f"an engine runs, but does not answer at {socket}: see engine.log beside it")
     if not sys.stdout.isatty():
         raise Failure(Exit.USAGE, "stdout is no terminal; see `racedeck status` and `racedeck tail` (the engine runs)")
     return show(socket, args)
@@ -37,10 +40,16 @@ def show(socket: Path, args: argparse.Namespace) -> int:
     )
 
 
-async def _answers(socket: Path) -> bool:
-    try:
-        client = await Client.connect(socket, observe=True)
-    except EngineGoneError:
-        return False
-    client.close()
-    return True
+async def _answers(socket: Path, within: float = 0.0) -> bool:
+    """Whether an engine answers, now or `within` so many seconds."""
+    until = time.monotonic() + within
+    while True:
+        try:
+            client = await Client.connect(socket, observe=True)
+        except EngineGoneError:
+            if time.monotonic() >= until:
+                return False
+            await asyncio.sleep(0.05)
+        else:
+            client.close()
+            return True

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import logging.handlers
 import os
@@ -11,7 +12,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from console.commands.attach import Where, connect
+from console.commands.attach import READY, RUNS_ALREADY, Where, connect
 from console.control.client import EngineGoneError
 from console.exit import Exit, Failure
 
@@ -30,12 +31,12 @@ def engine(args: argparse.Namespace) -> int:
         return Exit.OK
     _log_to_stderr()
     from console.config import SettingsError
-    from console.engine import EngineError
+    from console.engine import EngineError, RunsAlreadyError
 
     try:
         asyncio.run(_run(where, args.ready_fd, args.with_parent))
     except (EngineError, SettingsError, PermissionError) as error:
-        _say(args.ready_fd, str(error))
+        _say(args.ready_fd, RUNS_ALREADY if isinstance(error, RunsAlreadyError) else str(error))
         raise Failure(Exit.SETTINGS if isinstance(error, SettingsError) else Exit.ENGINE, str(error)) from None
     return Exit.OK
 
@@ -56,7 +57,7 @@ async def _run(where: Where, ready_fd: int | None, with_parent: bool) -> None:
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
     if not running.done():
-        _say(ready_fd, "ready")
+        _say(ready_fd, READY)
         _notify("READY=1")
     try:
         await running
@@ -72,9 +73,10 @@ def _stop_without_parent(engine: "Engine") -> None:
 
 
 def _say(handle: int | None, word: str) -> None:
-    """Tell who started us how it went, once."""
+    """Tell who started us how it went, once; whose terminal is lost meanwhile does not hear it."""
     if handle is not None:
-        os.write(handle, word.encode())
+        with contextlib.suppress(BrokenPipeError):
+            os.write(handle, word.encode())
         os.close(handle)
 
 

@@ -1,6 +1,7 @@
 """The engine's end of the control socket: many clients, none of which can slow the engine down."""
 
 import asyncio
+import logging
 import os
 import socket
 import stat
@@ -13,6 +14,8 @@ import msgspec
 from console.control import messages as m
 from console.control.messages import packed
 from console.model import EngineState
+
+log = logging.getLogger("racedeck")
 
 PUSH_EVERY = 0.1
 """Seconds between two pushes of the state at least."""
@@ -44,6 +47,8 @@ class Server:
         self._dirty = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._inode = 0
+        self._missing = False
+        """The socket is gone, and that was said."""
 
     def changed(self) -> None:
         """The state is no longer what was pushed last; cheap."""
@@ -61,11 +66,16 @@ class Server:
         old = os.umask(0o177)
         try:
             bound.bind(str(fresh))
+            bound.listen()
+            fresh.rename(self.path)
+            inode = self.path.lstat().st_ino
+        except OSError:
+            bound.close()
+            raise
         finally:
             os.umask(old)
         self._server = await asyncio.start_unix_server(self._attach, sock=bound)
-        fresh.rename(self.path)
-        self._inode = self.path.stat().st_ino
+        self._inode = inode
 
     async def run(self) -> None:
         """Push what changes, until cancelled."""
@@ -107,9 +117,20 @@ class Server:
                 client.writer.write(message)
 
     async def _mend_socket(self) -> None:
-        if self._server is not None and not self._is_ours():
-            self._server.close()
+        """Make the socket again where it is gone. Where that cannot be now, the old one goes on: its directory may have
+        been moved, and may come back with it."""
+        old = self._server
+        if old is None or self._is_ours():
+            return
+        try:
             await self.open()
+        except OSError as error:
+            if not self._missing:
+                log.warning("the control socket %s is gone, and cannot be made again: %s", self.path, error.strerror)
+            self._missing = True
+            return
+        self._missing = False
+        old.close()
 
     def _is_ours(self) -> bool:
         try:
