@@ -13,8 +13,8 @@ from console.model import Level
 EVERY = 1.0
 """Seconds between two syncs of the flight log."""
 
-COMMITS = 250
-"""Commits after which the WAL (some pages each) is copied into the database."""
+WAL_PAGES = 2000
+"""Pages after which the WAL is copied into the database."""
 
 LONG_WAL = 8000
 """Pages of the WAL from which on the writer itself copies the rest, so that the WAL starts anew."""
@@ -34,7 +34,7 @@ class Upkeep(threading.Thread):
         """Work until `stop`."""
         while not self._end.wait(EVERY):
             self._sync()
-            if self._writer.commits >= COMMITS:
+            if self._writer.wal >= WAL_PAGES:
                 with suppress(sqlite3.Error):  # the writer finds out for itself, and says so
                     self._checkpoint()
 
@@ -55,7 +55,7 @@ class Upkeep(threading.Thread):
 
     def _checkpoint(self) -> None:
         with self._writer.files, closing(sqlite3.connect(self._writer.path, isolation_level=None)) as connection:
-            self._writer.commits = 0
+            self._writer.wal = 0
             _, pages, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         self._writer.long_wal = pages > LONG_WAL
 

@@ -38,6 +38,9 @@ SLOW_COMMITS = 3
 CURSOR_LINES = 1.0
 """Seconds between checkpoints of cursors in the flight log."""
 
+PAGES_OF_COMMIT = 8
+"""What a commit of one frame writes: a page of each table and index. A frame more in it writes about half a page."""
+
 CATCH_UP = 20_000
 """Numbers that the flight log may lack at opening to be given them at once; more is left to the check behind."""
 
@@ -64,8 +67,8 @@ class Writer(threading.Thread):
         """What the check behind has found, in words."""
         self.files = threading.Lock()
         """Held while the database is replaced: nobody else may have it open for writing."""
-        self.commits = 0
-        """Transactions since the last checkpoint of the WAL."""
+        self.wal = 0
+        """Pages, estimated, that the WAL has grown by since it was last copied."""
         self.long_wal = False
         """The WAL can only be copied in full between two of our commits."""
         self.synced = Heads()
@@ -272,7 +275,7 @@ class Writer(threading.Thread):
 
     def _announce(self, batch: Batch) -> None:
         """All of it is safe: let go of it and tell."""
-        self.commits += 1
+        self.wal += PAGES_OF_COMMIT + len(self._taken.items) // 2
         self.inbox.done(self._taken)
         tasks, self._taken = self._taken.tasks, Taken()
         self._taken.tasks = tasks

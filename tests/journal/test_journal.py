@@ -275,7 +275,7 @@ def test_a_long_wal_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     from console.journal import upkeep
 
     monkeypatch.setattr(upkeep, "EVERY", 0.01)
-    monkeypatch.setattr(upkeep, "COMMITS", 5)
+    monkeypatch.setattr(upkeep, "WAL_PAGES", 40)
     monkeypatch.setattr(upkeep, "LONG_WAL", 20)
     listener = Listener()
     with closing(open_journal(tmp_path / "event", listener)) as journal:
