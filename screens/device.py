@@ -8,7 +8,7 @@ from screens.listing import Listing
 from screens.paint import Line
 from screens.picture import Picture
 from screens.sources import Frames, Passings
-from screens.view import COMMON_HINTS, LIST_HINTS, Hints, View
+from screens.view import COMMON_HINTS, Hints, View
 
 FILL_HOLES = {"timemachine": "start RETRANSMIT on the timer; live lines wait meanwhile"}
 """How the operator gets missing places out of a device, by its type."""
@@ -26,7 +26,7 @@ class Device(View):
 
     def hints(self) -> Hints:
         """The keys that matter here."""
-        return ("Tab", "other list"), *LIST_HINTS[:3], *COMMON_HINTS
+        return ("Tab", "other list"), *self.list_hints(), *COMMON_HINTS
 
     def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
         """The link, the passings, the wire, the commands."""

@@ -11,11 +11,11 @@ from console.model import EngineState
 from screens import words
 from screens.paint import Line, plain
 from screens.picture import Picture
-from screens.window import Window
+from screens.window import PAGE, Window
 
 Row = TypeVar("Row")
 
-SEARCHED = 20
+SEARCHED = 100
 """Pages of rows that `n` and `N` look through before they give up."""
 
 
@@ -48,6 +48,17 @@ class Source(ABC, Generic[Row]):
     @abstractmethod
     def problems(self, rows: list[Row]) -> list[Row]:
         """Those of `rows` that the operator should look at."""
+
+    async def seek(self, client: Client, at: int, step: int) -> tuple[Row | None, int | None]:
+        """The next (1) or previous (-1) problem after row `at`, and where the search was given up."""
+        for _ in range(SEARCHED):
+            page = await (self.page(client, at, None, PAGE) if step > 0 else self.page(client, None, at, PAGE))
+            if found := self.problems(page):
+                return found[0 if step > 0 else -1], None
+            if len(page) < PAGE:
+                return None, None
+            at = self.seq(page[-1] if step > 0 else page[0])
+        return None, at
 
     def frame(self, row: Row) -> int | None:
         """The frame behind the row, for its detail."""
@@ -206,19 +217,13 @@ class Listing(Generic[Row]):
 
     async def seek_problem(self, client: Client, step: int) -> str:
         """Put the cursor on the next (1) or previous (-1) problem. What to tell the operator, empty if found."""
-        self._client = client
         row = self.current
-        at = self.source.seq(row) if row is not None else 0
-        for _ in range(SEARCHED):
-            page = await (self._page(after=at, limit=1000) if step > 0 else self._page(before=at, limit=1000))
-            if found := self.source.problems(page):
-                self.goto(self.source.seq(found[0 if step > 0 else -1]))
-                return ""
-            if len(page) < 1000:
-                break
-            at = self.source.seq(page[-1] if step > 0 else page[0])
-        else:
-            return f"no problem up to #{at}; press again to look further"
+        found, looked = await self.source.seek(client, self.source.seq(row) if row is not None else 0, step)
+        if found is not None:
+            self.goto(self.source.seq(found))
+            return ""
+        if looked is not None:
+            return f"no problem up to #{looked}; / narrows the list"
         return f"no {'later' if step > 0 else 'earlier'} problem"
 
     async def _page(self, *, after: int | None = None, before: int | None = None, limit: int) -> list[Row]:
@@ -280,7 +285,7 @@ class Listing(Generic[Row]):
             title += f"  / {words.clean(self.filter)}"
         whole = self._window.begins and newest <= self._window.covered
         counters = self.source.survey(self.rows, whole, picture)
-        ink = "head" if active else "rule"
+        ink = "warn" if not self.following else "head" if active else "rule"
         return [(picture.rule(title, width, counters), ink)]
 
     def _why_empty(self, picture: Picture) -> str:

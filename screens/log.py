@@ -6,7 +6,7 @@ from screens.listing import Listing
 from screens.paint import Line
 from screens.picture import Picture
 from screens.sources import Frames, Incidents
-from screens.view import COMMON_HINTS, LIST_HINTS, Hints, View
+from screens.view import COMMON_HINTS, Hints, View
 
 
 class Log(View):
@@ -23,7 +23,8 @@ class Log(View):
     def hints(self) -> Hints:
         """The keys that matter here."""
         other = "incidents" if self.pane is self.frames else "frames"
-        return LIST_HINTS[0], ("i", other), *LIST_HINTS[2:], *COMMON_HINTS
+        first, *_ = self.list_hints()
+        return first, ("i", other), ("n", "next problem"), ("/", "filter"), *COMMON_HINTS
 
     def shown(self) -> list[Listing[Any]]:
         """Only the list in front."""

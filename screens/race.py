@@ -7,7 +7,7 @@ from screens.paint import Line
 from screens.picture import Picture
 from screens.sources import Passings, incident_line
 from screens.tables import devices, exports
-from screens.view import COMMON_HINTS, LIST_HINTS, Hints, View
+from screens.view import COMMON_HINTS, Hints, View
 from screens.words import fit
 
 TALL = 30
@@ -27,7 +27,7 @@ class Race(View):
 
     def hints(self) -> Hints:
         """The keys that matter here."""
-        return *LIST_HINTS, *COMMON_HINTS
+        return *self.list_hints(), ("/", "filter"), *COMMON_HINTS
 
     def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
         """Two tables, the passings, and on a tall screen the newest incidents."""

@@ -26,13 +26,23 @@ class Frames(Source[Frame]):
 
     async def page(self, client: Client, after: int | None, before: int | None, limit: int) -> list[Frame]:
         """A page."""
+        return await self._frames(client, after, before, limit, self.flawed)
+
+    async def seek(self, client: Client, at: int, step: int) -> tuple[Frame | None, int | None]:
+        """The next flawed frame; the engine finds it, however far it is."""
+        found = await (self._frames(client, at, None, 1, True) if step > 0 else self._frames(client, None, at, 1, True))
+        return (found[0] if found else None), None
+
+    async def _frames(
+        self, client: Client, after: int | None, before: int | None, limit: int, flawed: bool
+    ) -> list[Frame]:
         return await client.frames(
             after=after,
             before=before,
             limit=limit,
             device=self.device,
             direction=self.direction,
-            flawed=self.flawed,
+            flawed=flawed,
             text=self.text,
         )
 

@@ -11,7 +11,6 @@ from screens.tables import Table
 Pane: TypeAlias = Listing[Any] | Table
 Hints: TypeAlias = tuple[tuple[str, str], ...]
 
-LIST_HINTS: Hints = (("Space", "freeze"), ("Enter", "detail"), ("n", "next problem"), ("/", "filter"))
 COMMON_HINTS: Hints = (("a", "ack"), (":", "command"), ("?", "help"), ("q", "leave"))
 
 
@@ -52,6 +51,11 @@ class View:
     def hints(self) -> Hints:
         """The keys that matter here, for the footer."""
         return COMMON_HINTS
+
+    def list_hints(self) -> Hints:
+        """The keys that matter in a long list."""
+        following = self.listing is None or self.listing.following
+        return ("Space", "freeze") if following else ("End", "follow"), ("Enter", "detail"), ("n", "next problem")
 
     def scroll(self, rows: int) -> None:
         """Move by rows where there is no pane."""

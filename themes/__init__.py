@@ -56,7 +56,7 @@ DARK = _palette(
     ground="#101418",
     text="#d8dee6",
     bar="#26303a",
-    faint="#8090a0",
+    faint="#93a3b3",
     good="#6fcf7f",
     warn="#f0b840",
     bad="#ff6b5e",
@@ -83,7 +83,7 @@ SUN = _palette(
     faint="#202020",
     good="#003d00",
     warn="#5a2d00",
-    bad="#a00000",
+    bad="#8c0000",
     key="#00007a",
 )
 MONO = Palette(

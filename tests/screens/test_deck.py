@@ -337,6 +337,35 @@ async def test_keys_can_be_remapped(socket: Path) -> None:
         assert "[Log]" in console.lines[1]
 
 
+@pytest.mark.parametrize("size", [(1, 1), (12, 5), (40, 10), (79, 12), (200, 60)], ids=str)
+async def test_no_size_is_too_small_or_too_large(socket: Path, size: tuple[int, int]) -> None:
+    deck = Deck(socket, rate=30, clock=lambda: 0)
+    engine = FakeEngine()
+    async with engine_at(socket, engine) as server, deck.run_test(size=size) as pilot:
+        console = Console(deck, pilot, engine, server)
+        await console.sees(lambda: deck.state)
+        for key in (
+            *"]" * 7,
+            "d",
+            "down",
+            "enter",
+            "x",
+            "down",
+            "l",
+            "up",
+            "enter",
+            "escape",
+            "?",
+            "pagedown",
+            "g",
+            "escape",
+        ):
+            await console.press(key)
+            assert all(len(line) <= size[0] for line in console.lines)
+        await pilot.resize_terminal(80, 24)
+        await console.sees("DEV 2/4")
+
+
 # --- commands ---
 
 
