@@ -330,6 +330,14 @@ class Sender:
             self.number += 1
             self.port.write(self.line(self.number))
 
+    async def flood(self, count: int) -> None:
+        """The next `count` lines, as fast as the line takes them."""
+        for _ in range(count):
+            self.send()
+            if self.number % 200 == 0:
+                await self.port.drain()
+        await self.port.drain()
+
     async def chatter(self, chance: random.Random, *, most: int = 8, pause: float = 0.01) -> None:
         """Send until cancelled, in bursts of up to `most` lines."""
         while True:
