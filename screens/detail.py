@@ -3,7 +3,7 @@
 from console.control.client import Client, Detail, EngineGoneError, RefusedError
 from console.model import Direction, Resolved
 from screens import words
-from screens.paint import Line
+from screens.paint import Line, plain
 from screens.picture import Picture
 from screens.sources import status
 from screens.view import Hints, Text
@@ -73,8 +73,11 @@ class FrameDetail(Text):
             out += [line for row in detail.passings for line in _passing(row, picture)]
         out += [[], [(picture.rule("WHERE IT WENT", width), "rule")]]
         for delivery in detail.deliveries:
-            peer = delivery.peer or "-"
-            out.append([(f"#{delivery.passing:<8} {delivery.export:<12} {peer:<22} ", ""), (delivery.word, "key")])
+            to: Line = [(f"#{delivery.passing:<8} {delivery.export:<12} {delivery.peer or '-':<16} ", "")]
+            if len(plain(to)) + len(delivery.word) <= width:
+                out.append([*to, (delivery.word, "key")])
+            else:
+                out += [to, [(f"    {delivery.word}", "key")]]
         if not detail.deliveries:
             out.append([("nowhere: no export passes it on", "dim")])
         return out

@@ -36,6 +36,7 @@ WORDS = (
     ("OPEN unheard", "connected, nothing valid heard yet"),
     ("SILENT 42s", "connected, but it should have said something"),
     ("DOWN retry 4s", "no connection; tried again in 4 s"),
+    ("NTP ok", "this machine's clock is set by the network; NO NTP: nobody sets it"),
     ("SAVED", "frames safe on disk"),
     ("WAIT", "passings not yet taken by scoring, and the age of the oldest"),
     ("HELD", "must not be sent yet: no bib, or too late; :release or :skip"),

@@ -78,9 +78,9 @@ class Picture:
             return "-", passing.time or "?"
         day = words.clock(row.utc, self.zone, digits)
         if passing.basis is Basis.DAY and passing.time:
-            day = passing.time
+            day = passing.time.strip().rjust(len("00:00:00") + bool(digits) + digits, "0")
         if passing.basis is Basis.RACE:
-            return day, (passing.time or "?").removeprefix("0")
+            return day, (passing.time or "?").strip().removeprefix("0")
         gun = self.gun_of(row)
         if gun is None or row.utc is None:
             return day, "?" if self.state.guns else "-"

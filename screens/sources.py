@@ -83,19 +83,19 @@ class Frames(Source[Frame]):
 
     def heading(self, rows: list[Frame], width: int, picture: Picture) -> Line:
         """The columns."""
-        device = "" if self.of else f"{'DEVICE':<10} "
-        return [(f"{'#':>8}  {'TIME':<12}  {device}  {'WHAT':<10} BYTES   < device  > us", "")]
+        device = "" if self.of else f"{'DEVICE':<{_names(width)}} "
+        return [(f"{'#':>7}  {'TIME':<12} {device}  {'WHAT':<{_names(width)}} BYTES   < device  > us", "")]
 
     def line(self, row: Frame, width: int, picture: Picture) -> Line:
         """One row."""
         line: Line = [
-            (f"{row.seq:>8}  ", "dim"),
-            (words.clock(row.wall, picture.zone, 3) + "  ", ""),
+            (f"{row.seq:>7}  ", "dim"),
+            (words.clock(row.wall, picture.zone, 3) + " ", ""),
         ]
         if not self.of:
-            line.append((words.brief(row.device, 10) + " ", ""))
+            line.append((words.brief(row.device, _names(width)) + " ", ""))
         line.append(("< " if row.direction is Direction.RX else "> ", "key"))
-        line.append((words.fit(row.label, 10) + " ", ""))
+        line.append((words.fit(row.label, _names(width)) + " ", ""))
         if row.flaw:
             line.append((f"! {words.clean(row.flaw)}: ", "bad"))
         line.append((words.escaped(row.raw[:400]), ""))
@@ -274,6 +274,11 @@ def _cut(line: Line, width: int) -> Line:
             return [*line[:number], (words.fit(text, width), ink)]
         width -= len(text)
     return line
+
+
+def _names(width: int) -> int:
+    """Width of the names in the log."""
+    return 8 if width < 100 else 10
 
 
 def _place(extra: dict[str, Scalar]) -> int | None:

@@ -38,7 +38,7 @@ def _sync(picture: Picture) -> tuple[str, str]:
     clock = picture.state.clock
     if clock.synced is None:
         return f"{clock.source[:4] + ' ?':<6}", "warn"
-    return (f"{clock.source[:3]} ok", "good") if clock.synced else ("FREE! ", "bad")
+    return (f"{clock.source[:3]} ok", "good") if clock.synced else ("NO NTP", "bad")
 
 
 def _race(picture: Picture) -> str:

@@ -99,7 +99,7 @@ async def test_what_the_terminal_shows_is_what_was_painted(socket: Path) -> None
             engine.frames += 1
             server.changed()
             await terminal.sees(f" {engine.frames}  ")
-        rows = [int(row[:8]) for row in terminal.screen.lines[4:22]]
+        rows = [int(row[:7]) for row in terminal.screen.lines[4:22]]
         assert rows == list(range(engine.frames - 17, engine.frames + 1))
         terminal.type("[")
         await terminal.sees("PASSINGS")
