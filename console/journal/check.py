@@ -119,6 +119,9 @@ class Checker(threading.Thread):
 
     def check(self) -> Findings:
         """Check everything there is now; returns what was found, after it was mended."""
+        while not self._writer.ready.wait(0.2):
+            if self._end.is_set():
+                raise _StopError
         for _ in range(3):
             found = Findings()
             problem = self._damage(found)

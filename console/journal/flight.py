@@ -105,9 +105,9 @@ class Tail(Struct):
     beyond: list[Entry] = field(default_factory=list)
 
 
-def read_tail(path: Path, known: Heads) -> Tail:
-    """Read backwards until a line says that all before it is within `known`."""
-    highest = dict.fromkeys(structs.asdict(known), 0)
+def read_tail(path: Path, known: Heads | None) -> Tail:
+    """Read backwards until a line says that all before it is within `known` (None: until one says anything)."""
+    highest = dict.fromkeys(Heads.__struct_fields__, 0)
     entries: list[Entry] = []
     for line in _backwards(path):
         try:
@@ -117,13 +117,13 @@ def read_tail(path: Path, known: Heads) -> Tail:
         if isinstance(entry, Heads):
             told = structs.asdict(entry)
             highest = {name: max(number, told[name]) for name, number in highest.items()}
-            if all(number <= getattr(known, name) for name, number in told.items()):
+            if known is None or all(number <= getattr(known, name) for name, number in told.items()):
                 break
         elif numbered := number_of(entry):
             name, number = numbered
             highest[name] = max(highest[name], number)
             entries.append(entry)
-    beyond = [entry for entry in reversed(entries) if _is_beyond(entry, known)]
+    beyond = [entry for entry in reversed(entries) if _is_beyond(entry, known or Heads())]
     return Tail(Heads(**highest), beyond)
 
 

@@ -19,8 +19,9 @@ from console.model import Act, Cursor, Draft, EventState, Gun, JournalState, Sca
 
 __all__ = ["Committed", "Counts", "Journal", "JournalFullError"]
 
-PATIENCE = 2.0
-"""Seconds for which opening waits; a database that must be rebuilt is rebuilt behind, while frames wait in memory."""
+PATIENCE = 5.0
+"""Seconds for which opening waits for a disk that does not answer. A database that must be rebuilt is rebuilt behind,
+while frames wait in memory; opening only waits for what the flight log tells at once."""
 
 
 class JournalFullError(Exception):
@@ -72,7 +73,7 @@ class Journal:
         directory.mkdir(parents=True, exist_ok=True)
         writer = Writer(directory, committed, changed, connect)
         writer.start()
-        writer.ready.wait(PATIENCE)
+        writer.known.wait(PATIENCE)
         writer.announcing = True
         checker = Checker(writer, check_after, check_share)
         threads: list[Upkeep | Mirror | Checker] = [Upkeep(writer), checker]

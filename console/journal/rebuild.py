@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -102,19 +102,19 @@ def replace_damaged(path: Path, flight: Path, damage: str) -> Trouble:
 def newest_of(flight: Path) -> Newest:
     """The newest state of every device and the newest of every cursor, as the log has them."""
     newest = Newest()
-    for entry in valid_entries(flight, Rebuilt(), kinds=b"SC"):
+    for entry in valid_entries(flight, Rebuilt(), lambda line: line[31:32] in b"SC"):
         if isinstance(entry, Kept | Saved):
             newest.take(entry)
     return newest
 
 
-def valid_entries(flight: Path, found: Rebuilt, kinds: bytes = b"") -> Iterator[Entry]:
-    """Every valid line of the log (of these kinds); damaged ones are counted in `found`. No log: nothing."""
+def valid_entries(flight: Path, found: Rebuilt, wanted: Callable[[bytes], bool] = bool) -> Iterator[Entry]:
+    """Every valid line of the log that is wanted; damaged ones are counted in `found`. No log: nothing."""
     if not flight.exists():
         return
     for lines in scan(flight):
         for line in lines:
-            if kinds and line[31:32] not in kinds:
+            if not wanted(line):
                 continue
             try:
                 yield read_line(unseal(line)[0])

@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,12 +15,14 @@ from console.journal.lines import Entry, Heads, Kept, Saved
 from console.journal.rebuild import (
     CHUNK,
     Newest,
+    Rebuilt,
     highest,
     in_words,
     name_of,
     newest_of,
     rebuild,
     replace_damaged,
+    valid_entries,
 )
 from console.journal.rows import READERS, Row, RowError, line_of_row, read_kept_row, read_saved_row, read_tally_row
 from console.journal.store import TABLES, Connect, DamagedError, Store, is_damage, sound_header, sync
@@ -50,10 +52,13 @@ class Recovered(Struct, frozen=True, kw_only=True):
     """Table -> ranges (first, last) of numbers without a valid line."""
 
 
-def open_store(directory: Path, connect: Connect, *, first: bool, damage: str = "") -> tuple[Store, list[Trouble]]:
+def open_store(
+    directory: Path, connect: Connect, *, first: bool, rebuilding: Callable[[], None], damage: str = ""
+) -> tuple[Store, list[Trouble]]:
     """The event's database: opened, made, or (damaged, or missing beside a flight log) rebuilt.
 
-    `first`: this process has no connection to it yet. Raises sqlite3.Error or OSError where the disk fails.
+    `first`: this process has no connection to it yet. `rebuilding` is called before that begins: it takes half a minute
+    for a million frames. Raises sqlite3.Error or OSError where the disk fails.
     """
     path, flight = directory / DATABASE, directory / FLIGHT
     if not path.exists():
@@ -72,6 +77,7 @@ def open_store(directory: Path, connect: Connect, *, first: bool, damage: str = 
             if not is_damage(error):
                 raise
             damage = str(error)
+    rebuilding()
     said = replace_damaged(path, flight, damage)
     return Store.open(path, connect), [said]
 
@@ -145,13 +151,33 @@ def load(store: Store, flight: Path, heads: Heads) -> tuple[Memory, list[Trouble
     for row in store.query("SELECT * FROM acts WHERE word = 'phase' ORDER BY seq"):
         act = _readable("A", row) or find(flight, "A", row[0])
         if isinstance(act, Act):
-            with suppress(ValueError):
-                memory.event = next_event_state(memory.event, Phase(str(act.body.get("phase"))))
+            _follow_phase(memory, act)
     for row in store.query("SELECT * FROM passings WHERE kind = 'gun' ORDER BY seq"):
         judged = _readable("P", row) or find(flight, "P", row[0])
         if isinstance(judged, Judged) and is_gun(judged.passing):
             memory.guns.append(gun_of(judged.passing))
     return memory, said
+
+
+def glimpse(flight: Path) -> Memory:
+    """What the log alone tells quickly, for while the database is being rebuilt; counts are not known."""
+    if not flight.exists():
+        return Memory()
+    memory, newest = Memory(heads=read_tail(flight, None).heads), Newest()
+    for entry in valid_entries(flight, Rebuilt(), lambda line: line[31:32] in b"SCA" or b'"kind":"gun"' in line):
+        match entry:
+            case Kept() | Saved():
+                newest.take(entry)
+            case Act():
+                _follow_phase(memory, entry)
+            case Judged() if is_gun(entry.passing):
+                memory.guns.append(gun_of(entry.passing))
+    for one in newest.entries.values():
+        if isinstance(one, Kept):
+            memory.timing[one.device] = one.state
+        else:
+            memory.cursors[one.cursor.export, one.cursor.peer] = one
+    return memory
 
 
 def mend_sides(store: Store, flight: Path) -> None:
@@ -191,6 +217,12 @@ def recover(flight: Path, directory: Path) -> Recovered:
     built.replace(path)
     sync(directory)
     return Recovered(event=rebuilt.event, bad_lines=rebuilt.bad_lines, missing=rebuilt.missing, **rebuilt.rows)
+
+
+def _follow_phase(memory: Memory, act: Act) -> None:
+    if act.word == "phase":
+        with suppress(ValueError):
+            memory.event = next_event_state(memory.event, Phase(str(act.body.get("phase"))))
 
 
 def _kept(store: Store) -> list[Kept]:

@@ -17,7 +17,7 @@ from console.journal.batch import Asked, Batch, Committed, Memory, Said
 from console.journal.flight import FlightLog, find
 from console.journal.inbox import Inbox, Taken
 from console.journal.lines import Entry, Heads, Kept, Saved
-from console.journal.recovery import DATABASE, FLIGHT, lines_beyond, load, mend_sides, open_store, put_back
+from console.journal.recovery import DATABASE, FLIGHT, glimpse, lines_beyond, load, mend_sides, open_store, put_back
 from console.journal.rows import RowError, read_kept_row, sealed
 from console.journal.store import TABLES, Connect, DamagedError, Store, is_damage
 from console.model import SECOND, JournalState, Judged, Level, Trouble
@@ -61,6 +61,8 @@ class Writer(threading.Thread):
         self.memory = Memory()
         self.ready = threading.Event()
         """The files are open and reconciled."""
+        self.known = threading.Event()
+        """What must be known is, be it only from the flight log while the database is rebuilt."""
         self.announcing = False
         """Whether `committed` is called: not for what opening itself writes."""
         self.check = ""
@@ -180,7 +182,9 @@ class Writer(threading.Thread):
     def _prepare(self) -> None:
         """Open both files, make them one, and load what must be known."""
         with self.files:
-            store, said = open_store(self.directory, self._connect, first=self._first, damage=self._damage)
+            store, said = open_store(
+                self.directory, self._connect, first=self._first, rebuilding=self._glimpse, damage=self._damage
+            )
         self._first, self._damage = False, ""
         try:
             try:
@@ -202,7 +206,14 @@ class Writer(threading.Thread):
             if self._said:
                 self._store_taken()
             self.ready.set()
+            self.known.set()
         self._changed()
+
+    def _glimpse(self) -> None:
+        """The database is to be rebuilt: what must be known at once is told by the flight log."""
+        if not self.ready.is_set():
+            self.memory = glimpse(self.flight)
+            self.known.set()
 
     def _open_log(self, since: Heads) -> None:
         """Open the flight log and append what it lacks beyond `since`."""

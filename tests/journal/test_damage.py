@@ -170,6 +170,10 @@ def test_a_database_that_will_not_open_is_moved_aside_and_rebuilt(
         path.unlink()
     else:
         path.write_bytes(changed[damage])
+    with closing(open_journal(directory)) as journal:
+        # What exports and screens start from is there at once, not only when the database has been rebuilt.
+        assert _sides(journal)[1:] == image.sides[1:]
+        assert journal.feed.newest == image.contents["passings"][-1].seq
     with _opened(image, directory) as journal:
         assert any("was rebuilt from the flight log" in text for text in _said(image, journal))
     aside = list(directory.glob("journal.damaged-*.sqlite"))
