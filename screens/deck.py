@@ -7,7 +7,7 @@ fetched beside it. The cost is per repaint, whatever comes in.
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ from themes import PALETTES, STYLESHEET, Palette
 
 BLURRED = 1.0
 """Seconds between two ticks while nobody looks."""
+
+PATIENCE = 0.05
+"""Seconds that drawing waits for rows."""
 
 
 class Stage(Screen[None], inherit_bindings=False):
@@ -122,10 +125,11 @@ class Deck(Keys):
         for task in self._tasks:
             task.cancel()
 
-    def _run(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     # --- the engine ---
 
@@ -159,11 +163,17 @@ class Deck(Keys):
 
     async def _tick(self) -> None:
         """Draw when something has changed, at most at the rate agreed; else once a second, for the clock."""
+        pull: asyncio.Task[None] | None = None
         while True:
+            if pull is None or pull.done() or (self._now.is_set() and pull.cancel()):
+                pull = self._run(self._pull())
             self._soon.clear()
             self._now.clear()
-            await self._pull()
+            # Rows are usually here in a millisecond. Where they are not, the clock and the alarms do not wait for them.
+            await asyncio.wait({pull}, timeout=PATIENCE)
             self.draw()
+            if not pull.done():
+                pull.add_done_callback(lambda _: self._soon.set())
             pause = self._interval if self.app_focus else BLURRED
             if not await _happens(self._now, pause):
                 await _happens(self._soon, max(0.0, self._until_second() - pause))

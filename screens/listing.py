@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
 from console.control.client import Client
-from console.model import EngineState
+from console.model import SECOND, EngineState
 from screens import words
 from screens.paint import Line, plain
 from screens.picture import Picture
@@ -17,6 +17,9 @@ Row = TypeVar("Row")
 
 SEARCHED = 100
 """Pages of rows that `n` and `N` look through before they give up."""
+
+RENEWED = 5 * SECOND
+"""How old what is known of the rows on the screen may be."""
 
 
 class Source(ABC, Generic[Row]):
@@ -178,15 +181,16 @@ class Listing(Generic[Row]):
 
     async def pull(self, client: Client, picture: Picture) -> bool:
         """Fetch what is looked at and not yet here. True: the list looks different now."""
-        self._client = client
         window, upto = self._window, self.source.newest(picture.state)
-        if upto < window.covered:
-            window.forget()
+        if client is not self._client and upto < window.covered:
+            window.forget()  # Another engine, with less in its journal. (A page may well be ahead of the state.)
+        self._client = client
         if self.following:
             changed = await window.newest(upto, self._height)
         elif self._jump is not None:
-            jump, self._jump = self._jump, None
+            jump = self._jump
             if changed := await window.around(jump):
+                self._jump = None
                 self._cursor = jump
                 self._top = max(0, jump - self._height // 2)
         else:
@@ -207,7 +211,7 @@ class Listing(Generic[Row]):
         )
         if not told and picture.now < self._renew_at:
             return False
-        self._renew_at = picture.now + 5 * 1_000_000_000
+        self._renew_at = picture.now + RENEWED
         return await self._window.renew(first, last)
 
     def _visible(self) -> tuple[int, int]:

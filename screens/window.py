@@ -118,6 +118,7 @@ class Window(Generic[Row]):
     async def renew(self, first: int, last: int) -> bool:
         """Fetch the rows `first` to `last` again: what is known of them may have changed."""
         page = await self._ask(after=first - 1, limit=max(1, min(self.index(last + 1) - self.index(first), PAGE)))
+        page = [row for row in page or () if self._seq(row) <= last]
         if not page:
             return False
         start, end = self.index(first), self.index(self._seq(page[-1]) + 1)

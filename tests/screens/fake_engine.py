@@ -147,6 +147,8 @@ class FakeEngine:
         self.odd_passings: dict[int, Resolved] = {}
         self.asked = 0
         """How many pages of rows were asked for."""
+        self.slow: asyncio.Event | None = None
+        """Pages of frames are answered when this is set."""
         self.stopped = asyncio.Event()
         self.frames = frames
         self.quiet = 0
@@ -307,6 +309,8 @@ class FakeEngine:
             case m.GetState():
                 return m.State(state=self.state())
             case m.GetFrames():
+                if self.slow:
+                    await self.slow.wait()
                 return m.Frames(rows=self._page(call, self.frames, self.frame, lambda frame: _wanted(frame, call)))
             case m.GetPassings():
                 return m.Passings(

@@ -261,6 +261,49 @@ async def test_alarms_latch_until_acknowledged_and_ring_once(socket: Path) -> No
         await console.sees("no alarm to acknowledge")
 
 
+async def test_rows_that_do_not_come_stop_neither_the_strip_nor_the_keys(socket: Path) -> None:
+    async with console_on(socket) as console:
+        console.engine.slow = asyncio.Event()
+        console.deck.action_log()
+        await console.sees("[Log]", "\n...\n")
+        console.engine.frames += 8
+        console.push()
+        await console.sees("SAVED 4220", "10:42:07")
+        console.deck.action_exports()
+        await console.sees("JOURNALED")
+        console.deck.action_log()
+        console.engine.slow.set()
+        await console.sees(" 4220  10:42:05.500")
+
+
+async def test_pages_ahead_of_the_state_are_kept(socket: Path) -> None:
+    async with console_on(socket) as console:
+        await console.press("l")
+        log = console.deck.stack.log.frames
+        state = console.engine.state()
+        console.engine.frames += 30
+        with patch.object(
+            FakeEngine,
+            "state",
+            return_value=msgspec.structs.replace(
+                state,
+                journal=JournalState(
+                    state="ok",
+                    frames=4213,
+                    passings=state.journal.passings,
+                    incidents=3,
+                ),
+            ),
+        ):
+            console.push()
+            await console.sees(lambda: number(log) == 4242)
+            asked = console.engine.asked
+            for _ in range(3):
+                await console.press("i", "i")
+            assert number(log) == 4242
+        assert console.engine.asked - asked <= 3
+
+
 # --- tabs and keys ---
 
 
