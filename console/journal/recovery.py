@@ -98,16 +98,10 @@ def put_back(store: Store, flight: Path) -> tuple[Heads, Heads, list[Trouble]]:
         return both, tail.heads, []
     if problems := store.problems():
         raise DamagedError(problems[0])
-    newest = Newest()
-    beyond: list[Entry] = []
-    for entry in tail.beyond:
-        if isinstance(entry, Kept | Saved):
-            newest.take(entry)
-        else:
-            beyond.append(entry)
-    beyond += newest.entries.values()
+    beyond = [entry for entry in tail.beyond if not isinstance(entry, Kept | Saved)]
     store.replace(beyond)
     store.recount()
+    mend_sides(store, flight)
     if not beyond:
         return both, tail.heads, []
     text = "the database had lost its last rows; put back from the flight log: "

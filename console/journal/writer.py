@@ -1,4 +1,4 @@
-"""The one thread that writes the journal: it commits whatever has queued up, then the flight log, then tells.
+"""The one thread that writes the journal: it commits whatever has queued up, writes the flight log, then tells.
 
 A disk that fails is a state. What was not committed stays in bounded memory; every second the files are opened anew
 (never is a handle used again on which something failed), compared with what is known to be safe, and all drains.
@@ -266,8 +266,8 @@ class Writer(threading.Thread):
         batch.remember()
         self._bytes_only = False
         self._works_again()
+        self._write_lines(batch)  # first: what anyone has heard of is in both files
         self._announce(batch)
-        self._write_lines(batch)
         self._judge_speed()
 
     def _works_again(self) -> None:

@@ -33,7 +33,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Image]:
     listener = Listener()
     with closing(open_journal(base / "live", listener)) as journal:
         fill(journal, listener, 60)
-        listener.wait(lambda _: len(journal.cursors("scoring")) == 2 and journal.cursors("scoring")[0].sent == 60)
+        log = base / "live" / "flight.log"
+        listener.wait(lambda _: b'"sent":60' in log.read_bytes() and b'"sent":57' in log.read_bytes())
         images = {"wal": _image(base, "wal", journal)}
         for number in range(61, 101):  # a commit each, so that a flip in the WAL can be anywhere between them
             journal.frame(place(number))
