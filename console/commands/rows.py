@@ -128,10 +128,10 @@ def _stored(where: Where) -> Rows:
     from console.journal.reader import Reader
 
     settings = load(where.config)
-    journal = places.event_directory(where.state, settings.event.name) / "journal.sqlite"
-    if not journal.exists():
-        raise Failure(Exit.NO_ENGINE, f"no engine runs, and {settings.event.name} has no journal yet ({journal})")
-    reader = Reader(journal)
+    directory = places.event_directory(where.state, settings.event.name)
+    if not (directory / "journal.sqlite").exists():
+        raise Failure(Exit.NO_ENGINE, f"no engine runs, and {settings.event.name} has no journal yet in {directory}")
+    reader = Reader(directory)
     binder = binder_of(settings)
     for passing in reader.passings(after=0, limit=100_000, kind=Kind.GUN):
         if gun := gun_of(passing):
