@@ -139,7 +139,9 @@ class Deck(Keys):
         if state is not None:
             self.stack.take(state)
             newest = max((alarm.seq for alarm in state.alarms), default=0)
-            if self._alarm is not None and newest > self._alarm and self._ring:
+            if self._alarm is None:
+                self._now.set()  # the first picture does not wait for a tick
+            elif newest > self._alarm and self._ring:
                 self.bell()
             self._alarm = max(newest, self._alarm or 0)
         self._soon.set()

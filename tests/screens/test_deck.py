@@ -30,6 +30,18 @@ def number(listing: Listing[Frame]) -> int:
     return listing.current.seq if listing.current else 0
 
 
+# --- the tick ---
+
+
+async def test_the_first_picture_does_not_wait_for_a_tick(socket: Path) -> None:
+    engine = FakeEngine()
+    async with engine_at(socket, engine) as server:
+        deck = Deck(socket, rate=1, clock=lambda: 0)
+        deck._interval = 3600
+        async with deck.run_test(size=(80, 24)) as pilot:
+            await Console(deck, pilot, engine, server).sees("following", "1 at work")
+
+
 # --- following, freezing, looking back ---
 
 
