@@ -60,7 +60,7 @@ def first_paint(running: Engine) -> float:
     newest = running.state().journal.passings
     with console(running) as terminal:
         terminal.sees(b"SAVED")
-        return terminal.sees(f" {newest} ".encode()) - terminal.began
+        return terminal.sees(f"{newest}  ".encode()) - terminal.began
 
 
 def timed(work: Callable[[], object]) -> float:
