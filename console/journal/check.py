@@ -136,7 +136,7 @@ class Checker(threading.Thread):
 
     def _damage(self, found: Findings) -> str:
         """What is wrong with the database that only a rebuild mends; everything else is mended on the way."""
-        heads = self._writer.logged
+        heads = self._writer.twin.held
         store = Store.look(self._writer.path)
         try:
             if problem := self._structure(store, found):

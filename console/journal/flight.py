@@ -46,6 +46,8 @@ class FlightLog:
         self._handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             self.size = os.fstat(self._handle).st_size
+            if not self.size:
+                sync(path.parent)
             if self.size and os.pread(self._handle, 1, self.size - 1) != b"\n":
                 self._write(b"\n")  # what was cut short stays a line of its own
         except OSError:
@@ -93,6 +95,15 @@ class FlightLog:
             written = os.write(self._handle, rest)
             self.size += written
             rest = rest[written:]
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a directory, on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 # --- reading; none of it needs the log open ---

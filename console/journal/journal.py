@@ -14,7 +14,7 @@ from console.journal.feed import Feed
 from console.journal.reader import Reader
 from console.journal.store import Connect
 from console.journal.upkeep import Mirror, Upkeep
-from console.journal.writer import LAST_TRY, Writer
+from console.journal.writer import Writer
 from console.model import Act, Cursor, Draft, EventState, Gun, JournalState, Scalar, TimingState, Trouble
 
 __all__ = ["Committed", "Counts", "Journal", "JournalFullError"]
@@ -22,6 +22,10 @@ __all__ = ["Committed", "Counts", "Journal", "JournalFullError"]
 PATIENCE = 5.0
 """Seconds for which opening waits for a disk that does not answer. A database that must be rebuilt is rebuilt behind,
 while frames wait in memory; opening only waits for what the flight log tells at once."""
+
+CLOSING = 60.0
+"""Seconds for which closing waits for the writer: it ends within `LAST_TRY` of a disk that fails, but what waits while
+the database is being rebuilt is still to be written."""
 
 
 class JournalFullError(Exception):
@@ -150,7 +154,7 @@ class Journal:
         self._closed = True
         self._checker.stop()
         self._writer.inbox.close()
-        self._writer.join(LAST_TRY + 10)
+        self._writer.join(CLOSING)
         for thread in self._threads:
             thread.stop()
         for thread in self._threads:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from msgspec import Struct, field, structs
 
-from console.journal.flight import scan
+from console.journal.flight import scan, sync
 from console.journal.lines import Entry, Heads, Kept, LineError, Opened, Saved, read_line, unseal
 from console.journal.rows import READERS, Row, RowError, read_kept_row, read_saved_row, sealed
-from console.journal.store import TABLES, Store, sync
+from console.journal.store import TABLES, Store
 from console.model import Act, Frame, Incident, Judged, Level, Trouble
 
 CHUNK = 5000

@@ -10,7 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from console.journal.batch import Memory, gun_of, is_gun
-from console.journal.flight import find, read_tail
+from console.journal.flight import find, read_tail, sync
 from console.journal.lines import Entry, Heads, Kept, Saved
 from console.journal.rebuild import (
     CHUNK,
@@ -25,7 +25,7 @@ from console.journal.rebuild import (
     valid_entries,
 )
 from console.journal.rows import READERS, Row, RowError, line_of_row, read_kept_row, read_saved_row, read_tally_row
-from console.journal.store import TABLES, Connect, DamagedError, Store, is_damage, sound_header, sync
+from console.journal.store import TABLES, Connect, DamagedError, Store, is_damage, sound_header
 from console.model import Act, Judged, Level, Phase, Trouble
 from console.timing.judge import next_event_state
 

@@ -1,6 +1,5 @@
 """The journal's database: one SQLite file in WAL mode, and the SQL that reads and writes it."""
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from msgspec import Struct, field
 
+from console.journal.flight import sync
 from console.journal.lines import Entry, Heads, Kept, Saved
 from console.journal.rows import (
     Row,
@@ -314,12 +314,3 @@ def sound_header(path: Path) -> bool:
     with path.open("rb") as file:
         header = file.read(100)
     return header[:16] == b"SQLite format 3\0" and header[18:20] == b"\2\2" and header[56:60] == b"\0\0\0\1"
-
-
-def sync(path: Path) -> None:
-    """Have a file, or the names in a directory, on disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -43,15 +43,11 @@ class Upkeep(threading.Thread):
         self._end.set()
 
     def _sync(self) -> None:
-        log, heads = self._writer.log, self._writer.logged
-        if log is None or log.size == log.synced_size:
-            return
         try:
-            log.sync()
+            self._writer.twin.sync()
         except OSError as error:
-            self._writer.log_failed(error)
-        else:
-            self._writer.synced = heads
+            failed = error
+            self._writer.inbox.task(lambda: self._writer.twin.failed(failed))
 
     def _checkpoint(self) -> None:
         with self._writer.files, closing(sqlite3.connect(self._writer.path, isolation_level=None)) as connection:

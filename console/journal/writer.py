@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from console.journal.batch import Asked, Batch, Committed, Memory, Said
-from console.journal.flight import FlightLog, find
+from console.journal.flight import find
 from console.journal.inbox import Inbox, Taken
-from console.journal.lines import Entry, Heads, Kept, Saved
-from console.journal.recovery import DATABASE, FLIGHT, glimpse, lines_beyond, load, mend_sides, open_store, put_back
-from console.journal.rows import RowError, read_kept_row, sealed
+from console.journal.lines import Entry
+from console.journal.recovery import DATABASE, FLIGHT, glimpse, load, mend_sides, open_store, put_back
 from console.journal.store import TABLES, Connect, DamagedError, Store, is_damage
+from console.journal.twin import Twin
 from console.model import SECOND, JournalState, Judged, Level, Trouble
 
 log = logging.getLogger(__name__)
@@ -35,14 +35,8 @@ SLOW = SECOND // 4
 SLOW_COMMITS = 3
 """... so many more slow ones than quick ones make the disk slow."""
 
-CURSOR_LINES = 1.0
-"""Seconds between checkpoints of cursors in the flight log."""
-
 PAGES_OF_COMMIT = 8
 """What a commit of one frame writes: a page of each table and index. A frame more in it writes about half a page."""
-
-CATCH_UP = 20_000
-"""Numbers that the flight log may lack at opening to be given them at once; more is left to the check behind."""
 
 
 class Writer(threading.Thread):
@@ -73,12 +67,7 @@ class Writer(threading.Thread):
         """Pages, estimated, that the WAL has grown by since it was last copied."""
         self.long_wal = False
         """The WAL can only be copied in full between two of our commits."""
-        self.synced = Heads()
-        """What the flight log is known to have on disk."""
-        self.logged = Heads()
-        """What the flight log holds."""
-        self.log: FlightLog | None = None
-        self.log_reason = ""
+        self.twin = Twin(self.flight, self._say_and_show, lambda error: _advice(error, directory))
         self.reason = ""
         """Why the database cannot be written; empty: it can."""
         self.commit_time = 0
@@ -93,9 +82,6 @@ class Writer(threading.Thread):
         self._bytes_only = False
         self._first = True
         self._slowness = 0
-        self._unlogged: dict[tuple[str, str], Saved] = {}
-        self._cursors_logged = 0.0
-        self._log_tried = 0.0
         self._failing_since = 0.0
         self._told_dropped = 0
 
@@ -104,8 +90,8 @@ class Writer(threading.Thread):
         state, reason = "ok", ""
         if not self.ready.is_set():
             state, reason = "failing", self.reason or "the journal is being opened; frames wait in memory"
-        elif self.reason or self.log_reason:
-            state, reason = "failing", self.reason or self.log_reason
+        elif self.reason or self.twin.reason:
+            state, reason = "failing", self.reason or self.twin.reason
         elif self.slow:
             state, reason = "slow", f"the last commit took {self.commit_time / SECOND:.1f} s"
         heads = self.memory.heads
@@ -154,28 +140,17 @@ class Writer(threading.Thread):
         if self._store is None:
             self._prepare()
         if not (self._taken.items or self._taken.cursors or self._said):
-            self._taken = self.inbox.take(self._patience())
+            self._taken = self.inbox.take(0 if self.inbox.closed else self.twin.patience)
         self._store_taken()
         self._run_tasks()
-        self._write_cursor_lines()
-        if self.log is None and time.monotonic() - self._log_tried >= RETRY:
-            self._open_log(self.synced)
-        if self.long_wal and self._store:
-            self._store.checkpoint()
-            self.long_wal = False
+        if self._store:
+            self.twin.tend(self._store, self.memory)
+            if self.long_wal:
+                self._store.checkpoint()
+                self.long_wal = False
 
     def _ended(self) -> bool:
         return self.inbox.closed and self.inbox.empty and not self._said
-
-    def _patience(self) -> float | None:
-        """Seconds to wait for something to do; None: for ever."""
-        if self.inbox.closed:
-            return 0
-        if self.log is None:
-            return RETRY
-        if self._unlogged:
-            return max(0.0, self._cursors_logged + CURSOR_LINES - time.monotonic())
-        return None
 
     # --- opening ---
 
@@ -191,14 +166,14 @@ class Writer(threading.Thread):
                 heads, logged, more = put_back(store, self.flight)
             except OSError as error:  # the log cannot be read; the database alone will do
                 heads, logged, more = store.heads(), store.heads(), []
-                self._log_failed(error)
+                self.twin.failed(error)
             memory, yet_more = load(store, self.flight, heads)
         except BaseException:
             store.close()
             raise
         self._store, self.memory = store, memory
         self._said.extendleft(Said(time.time_ns(), trouble) for trouble in reversed((*said, *more, *yet_more)))
-        self._open_log(logged)
+        self.twin.open(store, memory, logged)
         if self._unsure and self._unsure.heads == heads:
             self._announce(self._unsure)
         self._unsure = None
@@ -214,33 +189,6 @@ class Writer(threading.Thread):
         if not self.ready.is_set():
             self.memory = glimpse(self.flight)
             self.known.set()
-
-    def _open_log(self, since: Heads) -> None:
-        """Open the flight log and append what it lacks beyond `since`."""
-        if self.log:
-            self.log.close()
-        self.log, self._log_tried = None, time.monotonic()
-        store, memory = self._store, self.memory
-        if store is None:
-            return
-        try:
-            self.log = FlightLog(self.flight)
-            self.log.begin(self.directory.name, time.time_ns(), since)
-            if memory.heads.frames + memory.heads.passings - since.frames - since.passings <= CATCH_UP:
-                for lines in lines_beyond(store, since):
-                    self.log.append(lines, since, time.time_ns())
-            self.log.append(_side_lines(store, memory), since, time.time_ns())
-            self.log.mark(memory.heads, time.time_ns())
-            self.log.sync()
-        except OSError as error:
-            self._log_failed(error)
-            return
-        self.synced = self.logged = memory.heads
-        self._unlogged.clear()
-        if self.log_reason:
-            self.log_reason = ""
-            self.say(Level.WARNING, "the flight log is written again; what it lacked was appended")
-            self._changed()
 
     # --- one transaction ---
 
@@ -266,7 +214,7 @@ class Writer(threading.Thread):
         batch.remember()
         self._bytes_only = False
         self._works_again()
-        self._write_lines(batch)  # first: what anyone has heard of is in both files
+        self.twin.write(batch.lines, self.memory.heads)  # first: what anyone has heard of is in both files
         self._announce(batch)
         self._judge_speed()
 
@@ -290,36 +238,13 @@ class Writer(threading.Thread):
         self.inbox.done(self._taken)
         tasks, self._taken = self._taken.tasks, Taken()
         self._taken.tasks = tasks
-        for saved in batch.cursors:
-            self._unlogged[saved.cursor.export, saved.cursor.peer] = saved
+        self.twin.remember(batch.cursors)
         if self.announcing:
             try:
                 self._committed(batch.committed)
             except Exception:
                 log.exception("told of a commit")
         batch.answer()
-
-    def _write_lines(self, batch: Batch) -> None:
-        if self.log is None or not batch.lines:
-            return
-        try:
-            self.log.append(batch.lines, self.memory.heads, time.time_ns())
-            self.logged = self.memory.heads
-        except OSError as error:
-            self._log_failed(error)
-
-    def _write_cursor_lines(self, *, now: bool = False) -> None:
-        if not self._unlogged or self.log is None:
-            return
-        if not now and time.monotonic() - self._cursors_logged < CURSOR_LINES:
-            return
-        try:
-            self.log.append([sealed(saved) for saved in self._unlogged.values()], self.memory.heads, time.time_ns())
-        except OSError as error:
-            self._log_failed(error)
-            return
-        self._unlogged.clear()
-        self._cursors_logged = time.monotonic()
 
     def _run_tasks(self) -> None:
         while self._taken.tasks:
@@ -339,12 +264,7 @@ class Writer(threading.Thread):
 
     def append(self, lines: list[bytes]) -> None:
         """Write these lines to the flight log again."""
-        if self.log is None:
-            return
-        try:
-            self.log.append(lines, self.memory.heads, time.time_ns())
-        except OSError as error:
-            self._log_failed(error)
+        self.twin.write(lines, self.memory.heads)
 
     def mend_row(self, kind: str, number: int) -> None:
         """Put one row back from the flight log, if that has it."""
@@ -398,21 +318,9 @@ class Writer(threading.Thread):
             self._changed()
         return damaged
 
-    def log_failed(self, error: OSError) -> None:
-        """Another thread could not sync the flight log."""
-        self.inbox.task(lambda: self._log_failed(error))
-
-    def _log_failed(self, error: OSError) -> None:
-        if self.log:
-            self.log.close()
-            self.log = None
-        self._log_tried = time.monotonic()
-        words = f"flight log: {error.strerror or error}: {_advice(error, self.directory)}"
-        if words != self.log_reason:
-            if not self.log_reason:
-                self.say(Level.ALARM, f"{words}; what comes is safe in the database alone")
-            self.log_reason = words
-            self._changed()
+    def _say_and_show(self, level: Level, text: str) -> None:
+        self.say(level, text)
+        self._changed()
 
     def _tell_dropped(self) -> None:
         if self.inbox.dropped > self._told_dropped:
@@ -440,15 +348,12 @@ class Writer(threading.Thread):
         lost = self.inbox.frames
         if lost:
             log.error("closed with %d frames that could not be written: %s", lost, self.reason)
-        for item in self._taken.items:
-            if isinstance(item, Asked) and not item.done.done():
-                item.done.set_exception(OSError(f"the journal was closed before this was safe: {self.reason}"))
-        self._write_cursor_lines(now=True)
-        if self.log:
-            with contextlib.suppress(OSError):
-                self.log.mark(self.memory.heads, time.time_ns())
-                self.log.sync()
-            self.log.close()
+        while waiting := self._taken.items or self.inbox.take(0).items:
+            for item in waiting:
+                if isinstance(item, Asked) and not item.done.done():
+                    item.done.set_exception(OSError(f"the journal was closed before this was safe: {self.reason}"))
+            self._taken = Taken()
+        self.twin.close(self.memory.heads)
         if self._store:
             with contextlib.suppress(sqlite3.Error):
                 self._store.checkpoint("TRUNCATE")
@@ -457,16 +362,6 @@ class Writer(threading.Thread):
 
 def _said(level: Level, text: str) -> Said:
     return Said(time.time_ns(), Trouble(level, "journal", text))
-
-
-def _side_lines(store: Store, memory: Memory) -> list[bytes]:
-    """Lines of all timing states and cursors as they are."""
-    lines = [sealed(saved) for saved in memory.cursors.values()]
-    for row in store.query("SELECT * FROM states"):
-        with contextlib.suppress(RowError):
-            kept: Kept = read_kept_row(row)
-            lines.append(sealed(kept))
-    return lines
 
 
 def _advice(error: Exception, directory: Path) -> str:

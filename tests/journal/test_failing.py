@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from console.journal import inbox, upkeep, writer
+from console.journal import inbox, twin, upkeep, writer
 from console.journal import journal as journal_module
 from console.journal.journal import JournalFullError
 from console.model import Level
@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("_quiet")
 @pytest.fixture(autouse=True)
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "RETRY", 0.03)
+    monkeypatch.setattr(twin, "RETRY", 0.03)
 
 
 class Disk:
@@ -248,10 +249,10 @@ def test_a_sync_of_the_flight_log_that_fails_has_its_lines_written_again(
 RLIMITED = """
 import resource, signal, sys
 from pathlib import Path
-from console.journal import writer
+from console.journal import twin, writer
 from tests.journal.event import Listener, contents, open_journal, place
 
-writer.RETRY = 0.05
+writer.RETRY = twin.RETRY = 0.05
 hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
 directory, listener = Path(sys.argv[1]), Listener()
 journal = open_journal(directory, listener)

@@ -84,7 +84,7 @@ def test_a_frame_keeps_every_byte(tmp_path: Path) -> None:
 
 def test_a_large_frame_is_a_frame(tmp_path: Path) -> None:
     listener = Listener()
-    raw = b"\0\xff" * 5_000_000
+    raw = b"\0\xff" * 1_000_000
     with closing(open_journal(tmp_path / "event", listener)) as journal:
         journal.frame(draft(raw))
         journal.frame(place(1))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from console.journal import rows, writer
+from console.journal import rows, twin
 from console.journal.flight import find, read_tail
 from console.journal.journal import Journal
 from console.journal.lines import Heads, Kept, Saved
@@ -73,7 +73,7 @@ def test_a_lost_log_is_written_anew(copy: Path) -> None:
 
 
 def test_a_long_lost_log_is_written_anew_by_the_check(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "CATCH_UP", 10)
+    monkeypatch.setattr(twin, "CATCH_UP", 10)
     before = {line for line in lines_of(copy) if rows_line(line)}
     (copy / "flight.log").unlink()
     with closing(open_journal(copy)) as journal:
