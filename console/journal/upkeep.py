@@ -34,6 +34,7 @@ class Upkeep(threading.Thread):
         """Work until `stop`."""
         while not self._end.wait(EVERY):
             self._sync()
+            self._look_for_files()
             if self._writer.wal >= WAL_PAGES:
                 with suppress(sqlite3.Error):  # the writer finds out for itself, and says so
                     self._checkpoint()
@@ -48,6 +49,19 @@ class Upkeep(threading.Thread):
         except OSError as error:
             failed = error
             self._writer.inbox.task(lambda: self._writer.twin.failed(failed))
+
+    def _look_for_files(self) -> None:
+        """A file deleted under us would be written to for hours, and be gone with the last handle."""
+        writer = self._writer
+        if not writer.ready.is_set() or writer.reason or writer.twin.reason:
+            return
+        if not writer.flight.exists():
+            gone = FileNotFoundError(errno.ENOENT, "it was deleted")
+            writer.inbox.task(lambda: writer.twin.failed(gone))
+        with writer.files:
+            missing = not writer.path.exists()
+        if missing:
+            writer.inbox.task(lambda: writer.give_up_database("it was deleted"))
 
     def _checkpoint(self) -> None:
         with self._writer.files, closing(sqlite3.connect(self._writer.path, isolation_level=None)) as connection:

@@ -246,6 +246,25 @@ def test_a_sync_of_the_flight_log_that_fails_has_its_lines_written_again(
     assert log.count(" F 000000001 ") >= 2, "what the failed sync may have lost is there again"
 
 
+@pytest.mark.parametrize("name", ["journal.sqlite", "flight.log"])
+def test_a_deleted_file_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(upkeep, "EVERY", 0.03)
+    listener = Listener()
+    with closing(open_journal(tmp_path / "event", listener)) as journal:
+        journal.frame(place(1))
+        listener.wait(lambda it: len(it.frames) == 1)
+        (tmp_path / "event" / name).unlink()
+        listener.wait(lambda it: [one for one in it.incidents if "it was deleted" in one.text])
+        journal.frame(place(2))
+        listener.wait(lambda it: len(it.frames) == 2)
+        listener.wait(lambda _: journal.state().state == "ok")
+        assert "in neither" not in journal.check()
+        assert contents(journal)["frames"] == listener.frames
+    lines = (tmp_path / "event" / "flight.log").read_text()
+    assert " F 000000001 " in lines
+    assert " F 000000002 " in lines
+
+
 RLIMITED = """
 import resource, signal, sys
 from pathlib import Path

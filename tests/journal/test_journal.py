@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from console.journal import rows, writer
-from console.journal.journal import Committed, Counts, JournalFullError
+from console.journal import rows, upkeep, writer
+from console.journal.journal import Committed, Counts, Journal, JournalFullError
 from console.model import (
     SECOND,
     Direction,
@@ -271,9 +271,15 @@ def test_any_thread_may_put_in(tmp_path: Path) -> None:
             assert journal.counts()[name].passings == 200
 
 
-def test_a_long_wal_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from console.journal import upkeep
+def test_the_check_comes_by_itself(tmp_path: Path) -> None:
+    listener = Listener()
+    journal = Journal.open(tmp_path / "event", committed=listener.committed, changed=listener.changed, check_after=0.05)
+    with closing(journal):
+        journal.frame(place(1))
+        listener.wait(lambda _: "all good" in journal.state().check)
 
+
+def test_a_long_wal_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "EVERY", 0.01)
     monkeypatch.setattr(upkeep, "WAL_PAGES", 40)
     monkeypatch.setattr(upkeep, "LONG_WAL", 20)
