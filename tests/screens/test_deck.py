@@ -64,6 +64,22 @@ async def test_follows_then_freezes_and_counts_what_is_new(socket: Path) -> None
         await console.sees("following", " 4252  ")
 
 
+async def test_a_frozen_screen_stays_although_a_page_is_on_its_way(socket: Path) -> None:
+    async with console_on(socket) as console:
+        engine = console.engine
+        await console.press("l")
+        before = console.lines[4:22]
+        asked, engine.slow = len(engine.calls), asyncio.Event()
+        engine.frames += 100
+        console.push()
+        await console.sees(lambda: len(engine.calls) > asked)
+        console.deck.action_freeze()
+        engine.slow.set()
+        engine.slow = None
+        await console.sees("FROZEN +100 new", lambda: console.deck.stack.log.frames.rows[-1].seq == 4312)
+        assert console.lines[4:22] == before
+
+
 async def test_looking_back_stops_following_by_itself(socket: Path) -> None:
     async with console_on(socket) as console:
         await console.press("l", "up")
