@@ -1,13 +1,13 @@
 """16 devices at once, each on a pty of its own: 1,000 frames a second for long, 10,000 for 5 s."""
 
 import socket
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import NamedTuple
 
 from tests.bench.lab import Engine, Lab, dial, engine, free_port, spread, until
-from tests.bench.ways import Pty, device, line, listening, server
+from tests.bench.ways import Pty, device, line, listening, sequence_of, server
 
 DEVICES = 16
 
@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 
     sent: int
     held_up: float
-    """Seconds by which devices were late because nobody took their bytes."""
+    """Seconds by which the last line was late: nobody took the device's bytes."""
     delivered: int
     drained: float
     """Seconds from the last line sent to the last one received."""
@@ -57,53 +57,59 @@ def run(lab: Lab) -> None:
             lab.tell(f"{word}: CPU of the engine", outcome.cpu * 100, "%")
 
 
+class Schedule:
+    """When each device says which line: all at the same rate, one after the other."""
+
+    def __init__(self, rate: int, seconds: int) -> None:
+        self.began = time.monotonic() + 0.2
+        self.count = rate * seconds // DEVICES
+        """Lines of one device."""
+        self.first = rate * 1_000_000
+        """Number of each device's first line."""
+        self._share = rate / DEVICES
+        self.together = max(1, int(self._share * TURN))
+        """Lines that a device writes at once."""
+
+    def due(self, at: int, number: int) -> float:
+        """When device `at` says its line `number` (from 0)."""
+        return self.began + (number // self.together * self.together + at / DEVICES) / self._share
+
+
 def load(running: Engine, ptys: list[Pty], client: socket.socket, rate: int, seconds: int) -> Outcome:
-    """Every device says its share of `rate` lines a second, each on a channel of its own."""
-    share = rate / DEVICES
-    count = int(share * seconds)
-    # The clock of a line tells when it was sent: number k of a device goes out at k / share.
-    base = rate * 1_000_000
-    began_cpu, began = running.usage().cpu, time.monotonic() + 0.2
-    late: list[float] = []
-    senders = [
-        threading.Thread(target=_send, args=(pty, f"{at + 1}", base, count, share, began, late), daemon=True)
-        for at, pty in enumerate(ptys)
-    ]
-    for one in senders:
-        one.start()
-    delays = _receive(client, count, base, share, began)
-    now = time.monotonic()
-    for one in senders:
-        one.join()
-    cpu = (running.usage().cpu - began_cpu) / (now - began)
+    """All devices together say `rate` lines a second, each on a channel of its own."""
+    schedule = Schedule(rate, seconds)
+    cpu = running.usage().cpu
+    with ThreadPoolExecutor(DEVICES) as pool:
+        senders = [pool.submit(_send, pty, at, schedule) for at, pty in enumerate(ptys)]
+        delays = _receive(client, schedule)
+        took = time.monotonic() - schedule.began
+        held_up = max(sender.result() for sender in senders)
     return Outcome(
-        sent=count * DEVICES,
-        held_up=max(late),
+        sent=schedule.count * DEVICES,
+        held_up=held_up,
         delivered=len(delays),
-        drained=max(0.0, now - began - seconds),
+        drained=max(0.0, took - seconds),
         delays=delays,
-        cpu=cpu,
+        cpu=(running.usage().cpu - cpu) / took,
     )
 
 
-def _send(pty: Pty, channel: str, base: int, count: int, share: float, began: float, late: list[float]) -> None:
-    number = 0
-    while number < count:
-        due = began + number / share
-        time.sleep(max(0.0, due - time.monotonic()))
-        many = max(1, min(count - number, int(share * TURN)))
-        pty.write(b"".join(line(base + one, channel) for one in range(number, number + many)))
-        number += many
-    late.append(max(0.0, time.monotonic() - began - count / share))
+def _send(pty: Pty, at: int, schedule: Schedule) -> float:
+    """Say everything; seconds by which the last line was late."""
+    for number in range(0, schedule.count, schedule.together):
+        time.sleep(max(0.0, schedule.due(at, number) - time.monotonic()))
+        numbers = range(number, min(number + schedule.together, schedule.count))
+        pty.write(b"".join(line(schedule.first + one, str(at + 1)) for one in numbers))
+    return max(0.0, time.monotonic() - schedule.due(at, schedule.count - 1))
 
 
-def _receive(client: socket.socket, count: int, base: int, share: float, began: float) -> list[float]:
+def _receive(client: socket.socket, schedule: Schedule) -> list[float]:
+    """Milliseconds that each line was on its way; ends early where nothing comes any more."""
     client.settimeout(20)
     delays: list[float] = []
-    told = [0] * (DEVICES + 1)
+    came = [0] * DEVICES
     rest = b""
-    step = max(1, int(share * TURN))
-    while len(delays) < count * DEVICES:
+    while len(delays) < schedule.count * DEVICES:
         try:
             data = client.recv(1 << 18)
         except TimeoutError:
@@ -112,10 +118,9 @@ def _receive(client: socket.socket, count: int, base: int, share: float, began: 
         *lines, rest = (rest + data).split(b"\n")
         for one in lines:
             if len(one) > 1:
-                channel = int(one[13:15])
-                number = told[channel]
-                if int(one[8:12]) != (base + number) % 10_000:
-                    raise RuntimeError(f"expected impulse {number} on channel {channel}, got {one!r}")
-                told[channel] += 1
-                delays.append((now - began - number // step * step / share) * 1000)
+                at = int(one[13:15]) - 1
+                if sequence_of(one) != (schedule.first + came[at]) % 10_000:
+                    raise RuntimeError(f"expected impulse {came[at]} on channel {at + 1}, got {one!r}")
+                delays.append((now - schedule.due(at, came[at])) * 1000)
+                came[at] += 1
     return delays

@@ -1,8 +1,9 @@
-"""Ways from a device on a pseudo-terminal to a TCP client: through RaceDeck, through socat, through ser2net."""
+"""Ways from a device on a pseudo-terminal to a TCP client: through RaceDeck, and through what it is measured by."""
 
 import os
 import socket
 import subprocess
+import sys
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,16 @@ def through_socat(lab: Lab) -> Iterator[Way]:
     pty, port = Pty(), free_port()
     command = ["socat", f"{pty.path},raw,echo=0", f"TCP-LISTEN:{port},bind=127.0.0.1,nodelay"]
     with ending(subprocess.Popen(command, stderr=subprocess.DEVNULL)), closing(Way("socat", pty, port)) as way:
+        yield way
+
+
+@contextmanager
+def through_durable(lab: Lab) -> Iterator[Way]:
+    """Copied, after one fdatasync."""
+    pty, port = Pty(), free_port()
+    command = [sys.executable, "-m", "tests.bench.durable", pty.path, str(port), str(lab.directory() / "kept")]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    with ending(process), closing(Way("copying with fdatasync", pty, port)) as way:
         yield way
 
 
