@@ -238,7 +238,7 @@ async def test_what_a_stuck_client_did_not_take_goes_stale() -> None:
         taken = export.state().tcp
         assert taken is not None
         assert export.state().sent == taken
-        assert export.state().waiting == 9000 - taken
+        await until(lambda: export.state().waiting == 9000 - taken)
         desk.clock += 60 * SECOND
         client = await Client.connect(where)
         await until(lambda: export.state().held == 9000 - taken)
