@@ -136,9 +136,14 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     dump.add_argument("--device", default="", help="only of this device")
 
     replay = command(
-        "replay", "play:replay", "play recorded frames (`dump frames --format json`) back on pseudo-terminals"
+        "replay",
+        "play:replay",
+        "play recorded frames (`dump frames --format json`) back, each device on a port of its own",
     )
     replay.add_argument("file")
+    replay.add_argument(
+        "--tcp", action="store_true", help="on TCP ports (`address`) instead of pseudo-terminals (`port`)"
+    )
     replay.add_argument("--speed", type=float, default=1.0, help="times as fast as it was; 0: as fast as it goes")
 
     recover = command("recover", "recover:recover", "rebuild an event from its flight log alone")

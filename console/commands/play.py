@@ -9,11 +9,17 @@ import sys
 from collections.abc import Coroutine
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from console.commands import show
 from console.exit import Exit, Failure
 from console.simulators import SIMULATORS
+
+if TYPE_CHECKING:
+    from console.simulators.port import Port
+
+READ_WITHIN = 5.0
+"""Seconds in which what was played last must have been read."""
 
 
 def simulate(args: argparse.Namespace) -> int:
@@ -35,30 +41,45 @@ async def _until_terminated(simulator: Coroutine[Any, Any, None]) -> None:
 
 
 def replay(args: argparse.Namespace) -> int:
-    """Play every device of a recording back, each on a pseudo-terminal of its own."""
+    """Play every device of a recording back, each on a port of its own."""
     path = Path(args.file)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_replay(path, args.speed))
+        asyncio.run(_replay(path, args.speed, tcp=args.tcp))
     return Exit.OK
 
 
-async def _replay(path: Path, speed: float) -> None:
-    from console.simulators.port import PtyPort, RecordingError
+async def _replay(path: Path, speed: float, *, tcp: bool) -> None:
+    from console.simulators.port import PtyPort, RecordingError, TcpPort
     from console.simulators.port import replay as play
 
-    ports = {}
-    for name in _devices(path):
-        ports[name] = PtyPort.open()
+    names = _devices(path)
+    if not names:
+        raise Failure(Exit.FAILED, f"{path}: no device says anything in it")
+    ports: dict[str, Port] = {}
+    for name in names:
+        ports[name] = TcpPort.listen() if tcp else PtyPort.open()
         show.out(f"{name} {ports[name].where}")
     print("open these ports, then press Enter here", file=sys.stderr)
-    await asyncio.to_thread(sys.stdin.readline)
+    listening = [asyncio.create_task(_listen(port)) for port in ports.values()]
     try:
+        await asyncio.to_thread(sys.stdin.readline)
         await asyncio.gather(*(play(port, path, speed, device=name) for name, port in ports.items()))
+        async with asyncio.timeout(READ_WITHIN):
+            await asyncio.gather(*(port.taken() for port in ports.values()))
     except RecordingError as error:
         raise Failure(Exit.FAILED, str(error)) from None
+    except TimeoutError:
+        raise Failure(Exit.FAILED, "somebody has not read everything: is every port open?") from None
     finally:
         for port in ports.values():
             await port.close()
+        await asyncio.gather(*listening)
+
+
+async def _listen(port: "Port") -> None:
+    """Hear what the host says, and do nothing about it."""
+    while await port.read():
+        pass
 
 
 def _devices(path: Path) -> list[str]:

@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import fcntl
 import os
 import random
 import socket
 import tempfile
+import termios
 import tty
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
@@ -44,6 +46,10 @@ class Port(ABC):
     async def drain(self) -> None:
         """Wait until what was written is on its way."""
         await asyncio.sleep(0)
+
+    async def taken(self) -> None:
+        """Wait until the other side has read what was written, or may still read it after a hangup."""
+        await self.drain()
 
     async def drop(self, away: float = 0.5) -> None:
         """Pull the cable; where the port can, put it back after `away` seconds."""
@@ -178,6 +184,17 @@ class PtyPort(_DescriptorPort):
         Raises OSError where no pty or no link can be made.
         """
         return cls(link, baud, bits)
+
+    async def taken(self) -> None:
+        """A hangup discards what the host has not read: wait until that is nothing."""
+        await self.drain()
+        empty = 0
+        while (
+            empty < 2 and self._slave is not None
+        ):  # on its way through the kernel it is in neither place for a moment
+            await asyncio.sleep(0.02)
+            unread = fcntl.ioctl(self._slave, termios.FIONREAD, bytes(4))
+            empty = 0 if any(unread) else empty + 1
 
     async def close(self) -> None:
         """Hang up, and remove the link."""
@@ -347,10 +364,11 @@ class _Recorded(Struct):
 async def replay(port: Port, path: Path, speed: float = 1.0, device: str = "") -> int:
     """Play what `device` (empty: every device) said in the recorded session `path`; returns the number of frames.
 
-    Gaps between frames are as recorded, divided by `speed`. Raises RecordingError, or OSError for the file.
+    Gaps between frames are as recorded, divided by `speed`; 0: as fast as the port takes them. Raises RecordingError,
+    or OSError for the file.
     """
-    if not speed > 0:
-        raise RecordingError(f"speed {speed}: must be above 0 (1 is as recorded)")
+    if not speed >= 0:
+        raise RecordingError(f"speed {speed}: must not be below 0 (1 is as recorded, 0 as fast as it goes)")
     decoder = msgspec.json.Decoder(_Recorded)
     loop = asyncio.get_running_loop()
     count, first, began = 0, None, loop.time()
@@ -364,7 +382,7 @@ async def replay(port: Port, path: Path, speed: float = 1.0, device: str = "") -
             if frame.direction != "rx" or device not in ("", frame.device):
                 continue
             first = first or frame.wall
-            wait = began + (frame.wall - first).total_seconds() / speed - loop.time()
+            wait = began + (frame.wall - first).total_seconds() / speed - loop.time() if speed else 0
             if wait > 0:
                 await asyncio.sleep(wait)
             port.write(raw)
@@ -393,7 +411,9 @@ def add_port_arguments(parser: ArgumentParser) -> None:
     group.add_argument("--link", type=Path, metavar="PATH", help="symbolic link to the pty, kept while it runs")
     group.add_argument("--listen", metavar="HOST:PORT", help="be a serial bridge on TCP instead of a pty")
     group.add_argument("--replay", type=Path, metavar="FILE", help="play back `racedeck dump frames --format json`")
-    group.add_argument("--speed", type=float, default=1.0, help="of the replay (default: 1, as recorded)")
+    group.add_argument(
+        "--speed", type=float, default=1.0, help="of the replay (default: 1, as recorded; 0: as fast as it goes)"
+    )
 
 
 def port_from(args: Namespace, *, baud: int = 0, bits: int = 10) -> Port:
