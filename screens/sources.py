@@ -342,6 +342,8 @@ def _event(row: Resolved, picture: Picture) -> tuple[str, str]:
 
 
 def _point(row: Resolved, picture: Picture) -> tuple[str, str]:
+    if row.passing.kind is Kind.GUN:
+        return "GUN", "key"
     return row.point or row.passing.channel or row.passing.kind.value, "" if row.point else "dim"
 
 

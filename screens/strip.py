@@ -52,7 +52,8 @@ def _saved(journal: JournalState, width: int) -> tuple[str, str]:
         return f"DISK FAILING {journal.unsafe} unsafe{lost}", "alarm"
     wide = f" {journal.commit / 1e6:.1f} ms" if width >= 100 and journal.commit else ""
     text = f"SAVED {journal.frames}{wide}"
-    return (f"{text + ' SLOW':<12}", "warn") if journal.state == "slow" else (f"{text:<12}", "good")
+    size = 12 if width < 100 else 20
+    return (f"{text + ' SLOW':<{size}}", "warn") if journal.state == "slow" else (f"{text:<{size}}", "good")
 
 
 def _waiting(picture: Picture) -> tuple[str, str]:
