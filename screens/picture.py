@@ -76,6 +76,8 @@ class Picture:
         passing, digits = row.passing, words.digits_of(row.passing.time)
         if passing.basis is Basis.SPAN:
             return "-", passing.time or "?"
+        if "speed" in passing.extra:
+            return "-", f"{passing.extra['speed']} {passing.extra.get('unit') or ''}".rstrip()
         day = words.clock(row.utc, self.zone, digits)
         if passing.basis is Basis.DAY and passing.time:
             day = passing.time.strip().rjust(len("00:00:00") + bool(digits) + digits, "0")

@@ -216,6 +216,8 @@ class Passings(Source[Resolved]):
             return row.bib, ""
         if tag := row.passing.tag:
             return (tag if len(tag) <= 9 else "~" + tag[-8:]), ""  # The end of a chip's number tells chips apart.
+        if row.passing.kind is Kind.GUN:
+            return "GUN", "key"
         return ("----", "bad") if row.passing.seq in self._unknown else ("-", "dim")
 
     def _status(self, row: Resolved, picture: Picture) -> tuple[str, str]:

@@ -42,10 +42,10 @@ class Table:
     def lines(self, width: int, height: int, picture: Picture, *, active: bool) -> list[Line]:
         """The table in at most `height` lines."""
         names = self._rows(picture)
-        mark = ">" if active else " "
-        out: list[Line] = [
-            [(words.fit(mark + self._heading(width)[1:] if active else self._heading(width), width), "dim")]
-        ]
+        heading = self._heading(width)
+        if active:
+            heading = heading.replace(" ", ">", 1)
+        out: list[Line] = [[(words.fit(heading, width), "dim")]]
         room = height - 1
         if not names:
             return [*out, [(words.fit(f"no {self.name} in the settings", width), "dim")]]
@@ -146,7 +146,7 @@ DELIVERY = f"{'JOURNALED':>9}{'SENT':>8}{'TCP':>8}{'ACKED':>7}{'WAIT':>6}{'OLDES
 def delivery(row: ExportState | PeerState, picture: Picture) -> Line:
     """The delivery columns of an export or of one of its peers."""
     return [
-        (f"{row.journaled:>9}{row.sent:>8}{row.tcp:>8}{words.count(row.acked):>7}", ""),
+        (f"{row.journaled:>9}{row.sent:>8}{words.count(row.tcp):>8}{words.count(row.acked):>7}", ""),
         (f"{row.waiting:>6}", "warn" if row.waiting else ""),
         (f"{words.since(row.oldest, picture.now) if row.waiting else '-':>7}", ""),
         (f"{row.held:>5}", "bad" if row.held else ""),
