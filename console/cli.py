@@ -179,6 +179,7 @@ def _look(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--slow", action="store_true", default=off, help="for slow links: draw four times a second at most"
     )
+    sub.add_argument("--fps", type=int, default=nothing, metavar="N", help="draw N times a second at most")
     sub.add_argument("--ascii", action="store_true", default=off, help="no box drawing")
     sub.add_argument("--no-bell", action="store_true", default=off, help="no bell on a new alarm")
 

@@ -4,10 +4,11 @@ import argparse
 import asyncio
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 from console.commands.attach import READY_WITHIN, Where, start_engine
-from console.control.client import Client, EngineGoneError
+from console.control.client import Client, EngineGoneError, RefusedError
 from console.exit import Exit, Failure
 
 
@@ -23,21 +24,26 @@ def attach(args: argparse.Namespace) -> int:
             raise Failure(Exit.ENGINE, f"an engine runs, but does not answer at {socket}: see engine.log beside it")
     if not sys.stdout.isatty():
         raise Failure(Exit.USAGE, "stdout is no terminal; see `racedeck status` and `racedeck tail` (the engine runs)")
-    return show(socket, args)
-
-
-def show(socket: Path, args: argparse.Namespace) -> int:
-    """The screens, on this terminal, until the operator leaves."""
     from screens.app import run
 
     return run(
         socket,
         observe=args.observe,
         slow=args.slow,
+        fps=args.fps,
         ascii=args.ascii,
         theme=args.theme or "",
         bell=not args.no_bell,
+        start=None if args.observe else partial(_start_again, where),
     )
+
+
+def _start_again(where: Where) -> None:
+    """Start an engine for a console that is open already. Raises RefusedError with why it did not start."""
+    try:
+        start_engine(where)
+    except Failure as failure:
+        raise RefusedError(failure.reason) from None
 
 
 async def _answers(socket: Path, within: float = 0.0) -> bool:

@@ -70,7 +70,10 @@ def _look(args: argparse.Namespace) -> list[str]:
     """The options about looks, handed on."""
     look = [f"--{name}" for name in ("slow", "ascii") if getattr(args, name)]
     look += ["--no-bell"] if args.no_bell else []
-    return look + (["--theme", args.theme] if args.theme else [])
+    for name in ("theme", "fps"):
+        if (value := getattr(args, name)) is not None:
+            look += [f"--{name}", str(value)]
+    return look
 
 
 # --- without ---
