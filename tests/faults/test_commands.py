@@ -256,8 +256,13 @@ async def test_send(tmp_path: Path) -> None:
 async def test_reload(tmp_path: Path) -> None:
     async with course(tmp_path) as it:
         it.start.send(1)
-        await it.passings(1)
-        since = {one.name: one.since for one in it.client.state.devices}
+        it.chute.send(1)
+        await it.passings(2)
+
+        def up_since() -> dict[str, int]:
+            return {one.name: one.since for one in it.client.state.devices if one.name in ("start", "chute")}
+
+        since, connections = up_since(), it.scoring.connections
 
         for broken, said in (
             (it.settings.replace('type = "otimcon"', 'type = "otimcom"'), "did you mean 'otimcon'?"),
@@ -269,9 +274,8 @@ async def test_reload(tmp_path: Path) -> None:
             assert ran.status in (Exit.SETTINGS, Exit.REFUSED)
             assert said in ran.err
             assert (await it.one.racedeck("status")).status == Exit.OK, "a slip of the pen locks nobody out"
-        state = await it.client.refresh()
-        assert {one.name: one.since for one in state.devices} == since, "nothing has changed"
-        connections = it.scoring.connections
+        await it.client.refresh()
+        assert up_since() == since, "nothing has changed"
 
         it.one.write(it.settings.replace('point = "Finish"', 'point = "Goal"').replace('"control"', '"ctl"', 1))
         ran = await it.one.racedeck("reload")
@@ -281,12 +285,10 @@ async def test_reload(tmp_path: Path) -> None:
         )
         state = await until_open(it.client)
         assert [one.name for one in state.devices] == ["start", "chute", "ctl"]
-        kept = {one.name: one.since for one in state.devices}
-        assert (kept["start"], kept["chute"]) == (since["start"], since["chute"]), "what is equal goes on"
+        assert up_since() == since, "what needs no new connection keeps it"
         assert it.scoring.connections == connections
-        it.chute.send(1)
-        await it.passings(2)
-        assert [row["point"] for row in await it.one.dump("passings")] == ["Start", "Goal"]
+        rows = await it.one.dump("passings")
+        assert {row["device"]: row["point"] for row in rows} == {"start": "Start", "chute": "Goal"}
 
         it.one.event = "other"
         it.one.write(it.settings)
