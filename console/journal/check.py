@@ -87,7 +87,7 @@ class Checker(threading.Thread):
             if self._end.is_set():
                 return
             wait = EVERY
-            if not self._writer.ready.is_set() or self._writer.reason:
+            if not self._writer.ready.is_set() or self._writer.reason or self._writer.twin.reason:
                 wait = self._after
                 continue
             try:

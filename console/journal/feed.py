@@ -59,6 +59,11 @@ class Feed:
                 self._arrival = asyncio.Event()
             await self._arrival.wait()
 
+    def close(self) -> None:
+        """Close the connection to the disk; any thread may."""
+        if self._reader:
+            self._reader.close()
+
     async def _from_disk(self, seq: int, limit: int) -> list[Passing]:
         if self._disk is None:
             self._disk = asyncio.Lock()

@@ -153,6 +153,7 @@ class Journal:
             return
         self._closed = True
         self._checker.stop()
+        self.feed.close()
         self._writer.inbox.close()
         self._writer.join(CLOSING)
         for thread in self._threads:
