@@ -5,6 +5,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from msgspec import Struct, field, structs
@@ -157,7 +158,7 @@ class Batch:
     def answer(self) -> None:
         """Tell the operators who wait."""
         for asked, act in self._asked:
-            if not asked.done.done():
+            with suppress(concurrent.futures.InvalidStateError):  # who asked has gone
                 asked.done.set_result(act)
 
     # --- one item ---
@@ -236,7 +237,7 @@ class Batch:
             act = Act(seq=self._acts + 1, wall=asked.wall, word=asked.word, body=asked.body, by=asked.by)
             row = act_row(act)
         except Exception as error:  # noqa: BLE001 - goes to who asked
-            if not asked.done.done():
+            with suppress(concurrent.futures.InvalidStateError):  # told already, before a commit that failed
                 asked.done.set_exception(error)
             return
         self._acts += 1

@@ -4,6 +4,7 @@ A disk that fails is a state. What was not committed stays in bounded memory; ev
 (never is a handle used again on which something failed), compared with what is known to be safe, and all drains.
 """
 
+import concurrent.futures
 import contextlib
 import logging
 import sqlite3
@@ -209,12 +210,12 @@ class Writer(threading.Thread):
         began = time.monotonic_ns()
         self._unsure = batch
         store.write(batch.rows)
-        self._unsure = None
         self.commit_time = time.monotonic_ns() - began
         batch.remember()
         self._bytes_only = False
         self._works_again()
         self.twin.write(batch.lines, self.memory.heads)  # first: what anyone has heard of is in both files
+        self._unsure = None
         self._announce(batch)
         self._judge_speed()
 
@@ -302,21 +303,22 @@ class Writer(threading.Thread):
     def _failed(self, error: Exception) -> bool:
         """Close the database; the next turn opens it anew. Returns whether that may be at once."""
         damaged = isinstance(error, DamagedError) or (isinstance(error, sqlite3.Error) and is_damage(error))
+        at_once = damaged and not self._damage
         if damaged:
             self._damage = str(error)
         if self._store:
             self._store.close()
             self._store = None
         words = f"{error}: {_advice(error, self.directory)}"
-        log.error("the journal cannot be written: %s", words)
         if not damaged and not self._failing_since:
             self._failing_since = time.monotonic()
             text = f"the journal cannot be written ({words}); frames are kept in memory"
             self._said.append(_said(Level.ALARM, text))
         if words != self.reason:
+            log.error("the journal cannot be written: %s", words)
             self.reason = words
             self._changed()
-        return damaged
+        return at_once
 
     def _say_and_show(self, level: Level, text: str) -> None:
         self.say(level, text)
@@ -349,9 +351,9 @@ class Writer(threading.Thread):
         if lost:
             log.error("closed with %d frames that could not be written: %s", lost, self.reason)
         while waiting := self._taken.items or self.inbox.take(0).items:
-            for item in waiting:
-                if isinstance(item, Asked) and not item.done.done():
-                    item.done.set_exception(OSError(f"the journal was closed before this was safe: {self.reason}"))
+            for asked in [item for item in waiting if isinstance(item, Asked)]:
+                with contextlib.suppress(concurrent.futures.InvalidStateError):
+                    asked.done.set_exception(OSError(f"the journal was closed before this was safe: {self.reason}"))
             self._taken = Taken()
         self.twin.close(self.memory.heads)
         if self._store:

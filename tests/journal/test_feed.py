@@ -99,5 +99,8 @@ async def test_a_disk_that_gives_nothing_does_not_make_pumps_spin(
 
 
 class _Nothing:
+    def close(self) -> None:
+        pass
+
     def passings(self, **_: int) -> list[Passing]:
         return []
