@@ -10,12 +10,14 @@ import contextlib
 import json
 import os
 import shlex
+import signal
 import sys
 import tempfile
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
+from typing import Any
 
 from console import places
 from console.commands import show
@@ -44,9 +46,17 @@ def demo(args: argparse.Namespace) -> int:
     headless = args.headless or args.json or not sys.stdout.isatty()
     with tempfile.TemporaryDirectory(prefix="racedeck-demo-") as scratch:
         directory = Path(scratch)
-        with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_headless(args, directory) if headless else _watched(args, directory))
+        with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+            asyncio.run(_until_ended(_headless(args, directory) if headless else _watched(args, directory)))
     return Exit.OK
+
+
+async def _until_ended(race: Coroutine[Any, Any, None]) -> None:
+    """Hold the race. SIGTERM, and the loss of the terminal, end it as an interrupt does: everything is cleared away."""
+    task = asyncio.ensure_future(race)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    await task
 
 
 # --- with a screen ---
@@ -58,9 +68,11 @@ async def _watched(args: argparse.Namespace, directory: Path) -> None:
         # The screens run their own event loop, in the main thread of a process that has nothing else to do.
         screens = await asyncio.create_subprocess_exec(*_racedeck("attach", directory), *_look(args))
         watched = asyncio.create_task(screens.wait())
-        await asyncio.wait({watched}, timeout=args.seconds)
-        if not watched.done():
-            screens.terminate()
+        try:
+            await asyncio.wait({watched}, timeout=args.seconds)
+        finally:
+            if not watched.done():
+                screens.terminate()
             await watched
         state = await race.end()
     print(f"the demo is over: {_totals(state)}; nothing is left running", file=sys.stderr)
