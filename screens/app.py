@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from themes import PALETTES
@@ -47,5 +48,6 @@ def run(
     )
     deck.run(mouse=False)
     if deck.parting:
-        print(deck.parting)
+        with suppress(OSError):  # the terminal may be gone: then nobody is there to be told
+            print(deck.parting, flush=True)
     return deck.return_code or 0

@@ -8,15 +8,16 @@ import socket
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
 from console.commands.attach import Where, start_engine
 from console.exit import Exit, Failure
-from tests.faults.rig import EVENT, PATIENCE, Engine, ending, engine, racedeck, until
+from tests.faults.rig import EVENT, PATIENCE, Engine, ending, engine, racedeck, until, until_state
 
 
 async def test_of_two_engines_the_second_says_so(tmp_path: Path) -> None:
@@ -158,28 +159,31 @@ async def detached(one: Engine) -> AsyncIterator[None]:
 async def test_it_outlives_the_terminal_that_started_it(tmp_path: Path) -> None:
     """`racedeck` on a pseudo-terminal that is hung up with its whole session, as at the end of an SSH session."""
     one = Engine(tmp_path, "")
+    faults = set(_faults())
     async with detached(one):
         child, terminal = pty.fork()
         if child == 0:
             os.execv(sys.executable, [sys.executable, "-m", "console.cli", *one.where])
         try:
-            loop = asyncio.get_running_loop()
-            loop.add_reader(terminal, _drain, terminal)
+            loop, screen = asyncio.get_running_loop(), bytearray()
+            loop.add_reader(terminal, lambda: screen.extend(os.read(terminal, 65_536)))
             client = await one.attach()
+            await until(lambda: b"RACE" in screen, "the screen is drawn")
+            await until_state(client, lambda state: state.consoles == 2)
             loop.remove_reader(terminal)
         finally:
             os.close(terminal)  # the kernel hangs up on the session
-            os.kill(child, signal.SIGKILL)
+        async with asyncio.timeout(PATIENCE):
             await asyncio.to_thread(os.waitpid, child, 0)
-        for _ in range(3):
-            state = await client.refresh()
+        state = await until_state(client, lambda state: state.consoles == 1)
         assert os.getsid(state.pid) == state.pid, "a session of its own"
         client.close()
+    assert set(_faults()) == faults, "a lost terminal is no fault of the console"
 
 
-def _drain(terminal: int) -> None:
-    with suppress(OSError):
-        os.read(terminal, 65_536)
+def _faults() -> Iterator[Path]:
+    """Where `racedeck` leaves what it did not foresee."""
+    return Path(tempfile.gettempdir()).glob("racedeck-fault-*")
 
 
 async def test_it_outlives_a_starter_that_is_gone_before_it_is_ready(tmp_path: Path) -> None:
