@@ -5,14 +5,11 @@ import csv
 import io
 import json
 import os
-import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-
-import pytest
 
 from console.control.client import Client
 from console.exit import Exit
@@ -33,7 +30,6 @@ from tests.faults.rig import (
     plugged,
     raw,
     received,
-    until,
     until_open,
     until_state,
 )
@@ -379,48 +375,3 @@ async def test_settings_ports_and_doctor(tmp_path: Path) -> None:
         ill = await it.one.racedeck("doctor")
         assert ill.status == Exit.TROUBLE
         assert "baud must be one of" in ill.out
-
-
-async def test_the_demo_ends_and_leaves_nothing_running(tmp_path: Path) -> None:
-    demo, children = await _demo(tmp_path, "--for", "4")
-    out, err = await demo.communicate()
-    assert demo.returncode == Exit.OK, err
-    row = json.loads(out)
-    assert set(row) == {"devices", "exports", "incidents"}
-    assert len(row["devices"]) >= 4
-    assert len(row["exports"]) >= 2
-    assert all(set(one) == {"frames", "passings"} for one in row["devices"].values())
-    assert all(one["frames"] for one in row["devices"].values())
-    assert all(set(one) == FIGURES for one in row["exports"].values())
-    await _nothing_is_left(tmp_path, children)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-async def test_a_demo_that_is_told_to_end_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    demo, children = await _demo(tmp_path)
-    demo.send_signal(number)
-    _, err = await demo.communicate()
-    assert (demo.returncode, err) == (Exit.OK, b"")
-    await _nothing_is_left(tmp_path, children)
-
-
-async def _demo(directory: Path, *more: str) -> tuple[Process, set[int]]:
-    """A demo without a screen, and its parts, as soon as they are there."""
-    command = [sys.executable, "-m", "console.cli", "demo", "--headless", "--json", *more]
-    demo = await asyncio.create_subprocess_exec(
-        *command, stdout=PIPE, stderr=PIPE, env=os.environ | {"TMPDIR": str(directory)}
-    )
-    children: set[int] = set()
-
-    def started() -> bool:
-        for task in Path(f"/proc/{demo.pid}/task").glob("*/children"):
-            children.update(int(child) for child in task.read_text().split())
-        return len(children) >= 2
-
-    await until(started, "devices and engine")
-    return demo, children
-
-
-async def _nothing_is_left(directory: Path, children: set[int]) -> None:
-    await until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in children), "every part of it has ended")
-    assert not [*directory.glob("racedeck-demo-*"), *directory.rglob("*.sock")], "nor a file"
