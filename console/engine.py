@@ -87,6 +87,9 @@ class Engine:
         self.guns: list[Gun] = []
         self.incidents: deque[Incident] = deque(maxlen=RECENT)
         self.alarms: list[Incident] = []
+        self._acknowledged = 0
+        """Alarms up to this incident are acknowledged."""
+        self._journal_was = "ok"
         self._types: dict[str, str] = {}
         self._unmapped: set[tuple[str, str]] = set()
         self._stopping = asyncio.Event()
@@ -100,6 +103,8 @@ class Engine:
         self.settings = config.load(self.config_file)
         directory = places.event_directory(self.state_directory, self.settings.event.name)
         with _only_engine_of(directory):
+            path = places.socket_path(self.state_directory, self.settings.event.name)
+            self.server = Server(path, self)
             self._open_journal(directory)
             try:
                 await self._serve(ready)
@@ -116,32 +121,36 @@ class Engine:
         self.journal = Journal.open(
             directory,
             committed=lambda batch: self._soon(self._committed, batch),
-            changed=lambda: self._soon(self._changed),
+            changed=lambda: self._soon(self._journal_changed),
             mirror=Path(mirror) if mirror else None,
         )
         self.reader = self.journal.reader()
-        self._take_guns(self.journal.guns())
-        acknowledged = 0
-        for act in self.reader.acts(limit=100_000):
-            self._take_gun_act(act)
-            if act.word == "acknowledge":
-                acknowledged = max(acknowledged, int(act.body.get("upto") or 0))
+        self._journal_was = self.journal.state().state
+        self._recall()
+
+    def _recall(self) -> None:
+        """Take in what the journal holds of guns, acknowledgements and alarms: at the start, and after a rebuild."""
+        acts = self.reader.acts(limit=100_000)
+        self.guns = []
+        self._take_guns([*self.journal.guns(), *filter(None, map(gun_of_act, acts))])
+        self._acknowledged = max(
+            (int(act.body.get("upto") or 0) for act in acts if act.word == "acknowledge"), default=0
+        )
+        self.incidents.clear()
+        self.alarms.clear()
         for incident in self.reader.incidents(limit=1000):
-            if incident.seq > acknowledged:
-                self._take_incident(incident)
+            self._take_incident(incident)
 
     async def _serve(self, ready: asyncio.Event | None) -> None:
-        path = places.socket_path(self.state_directory, self.settings.event.name)
-        self.server = Server(path, self)
         self.manager = Manager(self)
         try:
             await self.server.open()
         except OSError as error:
-            raise EngineError(f"cannot make the control socket {path}: {error.strerror or error}") from None
+            raise EngineError(f"cannot make the control socket {self.server.path}: {error.strerror or error}") from None
         tasks = [asyncio.create_task(self.server.run()), asyncio.create_task(self._watch_clock())]
         try:
             await self._apply(self.settings)
-            log.info("engine of %s at work, pid %d, socket %s", self.settings.event.name, os.getpid(), path)
+            log.info("engine of %s at work, pid %d, socket %s", self.settings.event.name, os.getpid(), self.server.path)
             if ready:
                 ready.set()
             await self._stopping.wait()
@@ -189,7 +198,7 @@ class Engine:
             if name not in self.exports:
                 self._begin_export(one)
         await self.manager.apply(list(settings.devices))
-        self._changed()
+        self.server.changed()
 
     def _begin_export(self, settings: ExportSettings) -> None:
         export = export_class(settings.type)(settings, self, self.wall)
@@ -274,9 +283,12 @@ class Engine:
         if guns:
             self._take_guns(guns)
         for act in batch.acts:
-            guns += self._take_gun_act(act)
+            if gun := gun_of_act(act):
+                self._take_guns([gun])
+                guns.append(gun)
             if act.word == "acknowledge":
-                self.alarms = [one for one in self.alarms if one.seq > int(act.body.get("upto") or 0)]
+                self._acknowledged = max(self._acknowledged, int(act.body.get("upto") or 0))
+                self.alarms = [one for one in self.alarms if one.seq > self._acknowledged]
         for incident in batch.incidents:
             self._take_incident(incident)
         if batch.passings:
@@ -284,27 +296,31 @@ class Engine:
             for passing in batch.passings:
                 self._say_unmapped(passing)
         if guns:
-            for export, _ in self.exports.values():
-                export.rebind()
-        self._changed()
+            self._rebind()
+        self.server.changed()
 
-    def _changed(self) -> None:
-        if hasattr(self, "server"):
-            self.server.changed()
+    def _journal_changed(self) -> None:
+        """The journal's state has changed. While a database is rebuilt its rows are not there: ask again afterwards."""
+        word = self.journal.state().state
+        if word == "ok" != self._journal_was:
+            self._recall()
+            self._rebind()
+        self._journal_was = word
+        self.server.changed()
+
+    def _rebind(self) -> None:
+        for export, _ in self.exports.values():
+            export.rebind()
 
     def _take_guns(self, guns: list[Gun]) -> None:
-        self.guns += guns
+        self.guns = sorted([*self.guns, *guns], key=lambda gun: gun.wall)
         self.binder.add_guns(guns)
 
-    def _take_gun_act(self, act: Act) -> list[Gun]:
-        gun = gun_of_act(act)
-        guns = [gun] if gun else []
-        self._take_guns(guns)
-        return guns
-
     def _take_incident(self, incident: Incident) -> None:
+        if self.incidents and incident.seq <= self.incidents[-1].seq:
+            return  # read from the journal already
         self.incidents.append(incident)
-        if incident.level is Level.ALARM:
+        if incident.level is Level.ALARM and incident.seq > self._acknowledged:
             self.alarms.append(incident)
 
     def _say_unmapped(self, passing: Passing) -> None:
@@ -354,6 +370,7 @@ class Engine:
                 passings=found.passings if found else 0,
                 repeats=found.repeats if found else 0,
                 flaws=found.flaws if found else 0,
+                nameless=found.nameless if found else 0,
             )
 
     async def answer(self, call: m.Call, who: str) -> m.Result:

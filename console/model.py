@@ -398,6 +398,8 @@ class DeviceState(Struct, frozen=True, kw_only=True):
     """Counted once each: repeats, corrections and joined halves are not in it."""
     repeats: int = 0
     flaws: int = 0
+    nameless: int = 0
+    """Places of the race that no bib is known for."""
     drift: int | None = None
     """Device clock minus engine clock in ns at the last live frame; None: unknown."""
     holes: tuple[str, ...] = ()

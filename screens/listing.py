@@ -75,11 +75,8 @@ class Source(ABC, Generic[Row]):
         """One of them as a line."""
         return [(missing, "bad")]
 
-    def survey(self, rows: list[Row], whole: bool, picture: Picture) -> str:
-        """Look over all loaded rows before some are drawn; what the title says at its right end.
-
-        `whole`: `rows` are all there are.
-        """
+    def survey(self, rows: list[Row], picture: Picture) -> str:
+        """Look over all loaded rows before some are drawn; what the title says at its right end."""
         return ""
 
     def filter(self, text: str) -> None:
@@ -287,8 +284,7 @@ class Listing(Generic[Row]):
         title = f"{'>' if active else ' '}{self.source.title}  {state}"
         if self.filter:
             title += f"  / {words.clean(self.filter)}"
-        whole = self._window.begins and newest <= self._window.covered
-        counters = self.source.survey(self.rows, whole, picture)
+        counters = self.source.survey(self.rows, picture)
         ink = "warn" if not self.following else "head" if active else "rule"
         return [(picture.rule(title, width, counters), ink)]
 

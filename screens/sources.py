@@ -77,7 +77,7 @@ class Frames(Source[Frame]):
         """Those to look at."""
         return [row for row in rows if row.flaw]
 
-    def survey(self, rows: list[Frame], whole: bool, picture: Picture) -> str:
+    def survey(self, rows: list[Frame], picture: Picture) -> str:
         """What the title counts."""
         return f"{picture.state.journal.frames} SAVED" if not self.of else ""
 
@@ -159,13 +159,13 @@ class Passings(Source[Resolved]):
         """The older passing it changes."""
         return None if row.passing.status in (Status.LIVE, Status.REPEAT) else row.passing.of
 
-    def survey(self, rows: list[Resolved], whole: bool, picture: Picture) -> str:
+    def survey(self, rows: list[Resolved], picture: Picture) -> str:
         """What the title counts."""
-        # Counted over what is loaded: `2+` says that older rows were not looked at.
         self._unknown = {row.passing.seq for row in without_bib(rows)}
-        holes = sum(len(device.holes) for device in picture.state.devices if self.of in ("", device.name))
-        unknown = f"{len(self._unknown)}{'' if whole else '+'} WITHOUT BIB" if self._unknown or whole else ""
-        return f"{unknown}  {words.plural(holes, 'HOLE')}".strip()
+        devices = [device for device in picture.state.devices if self.of in ("", device.name)]
+        nameless = sum(device.nameless for device in devices)
+        holes = sum(len(device.holes) for device in devices)
+        return f"{nameless} WITHOUT BIB  {words.plural(holes, 'HOLE')}"
 
     def missing(self, row: Resolved, picture: Picture) -> list[str]:
         """Holes in the places, where they belong."""

@@ -41,6 +41,8 @@ class Counts(Struct, frozen=True, kw_only=True):
     """Counted once each: only LIVE ones."""
     repeats: int = 0
     flaws: int = 0
+    nameless: int = 0
+    """Places of the race without a bib, neither their own nor brought by another line."""
 
 
 class Journal:
@@ -117,7 +119,13 @@ class Journal:
     def counts(self) -> dict[str, Counts]:
         """What each device has in the journal."""
         return {
-            device: Counts(frames=one.frames, passings=one.passings, repeats=one.repeats, flaws=one.flaws)
+            device: Counts(
+                frames=one.frames,
+                passings=one.passings,
+                repeats=one.repeats,
+                flaws=one.flaws,
+                nameless=one.nameless,
+            )
             for device, one in self._writer.memory.tallies.copy().items()
         }
 

@@ -27,7 +27,7 @@ from console.journal.lines import (
     seal,
     to_json,
 )
-from console.model import Act, Basis, Direction, Frame, Incident, Judged, Level, Status
+from console.model import Act, Basis, Direction, Frame, Incident, Judged, Kind, Level, Phase, Status
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -43,6 +43,7 @@ class Tally(Struct):
     passings: int = 0
     repeats: int = 0
     flaws: int = 0
+    nameless: int = 0
     generation: int = 0
     newest: int | None = None
 
@@ -56,6 +57,9 @@ class Tally(Struct):
         passing = judged.passing
         self.passings += passing.status is Status.LIVE
         self.repeats += passing.status is Status.REPEAT
+        if passing.kind in (Kind.PLACE, Kind.SELECT) and passing.phase is Phase.RACE:
+            self.nameless += passing.status is Status.LIVE and not passing.bib
+            self.nameless -= passing.names
         if passing.generation > self.generation:
             self.generation, self.newest = passing.generation, None
         moment = passing.ns if passing.basis not in (Basis.SPAN, Basis.NONE) else None
@@ -150,6 +154,7 @@ def tally_row(device: str, tally: Tally) -> Row:
         tally.passings,
         tally.repeats,
         tally.flaws,
+        tally.nameless,
         tally.generation,
         tally.newest,
     )

@@ -39,7 +39,7 @@ CREATE TABLE states(device TEXT PRIMARY KEY, frame INTEGER, wall INTEGER, body T
 CREATE TABLE cursors(export TEXT, peer TEXT, number INTEGER, wall INTEGER, body TEXT, crc INTEGER,
     PRIMARY KEY(export, peer)) WITHOUT ROWID;
 CREATE TABLE counts(device TEXT PRIMARY KEY, frames INTEGER, passings INTEGER, repeats INTEGER, flaws INTEGER,
-    generation INTEGER, newest INTEGER, crc INTEGER) WITHOUT ROWID;
+    nameless INTEGER, generation INTEGER, newest INTEGER, crc INTEGER) WITHOUT ROWID;
 CREATE INDEX frames_of_device ON frames(device);
 CREATE INDEX frames_with_flaw ON frames(seq) WHERE flaw != '';
 CREATE INDEX passings_of_device ON passings(device);
@@ -61,7 +61,7 @@ _INSERT = {
     "acts": "INSERT INTO acts VALUES (?,?,?,?,?,?)",
     "states": "INSERT OR REPLACE INTO states VALUES (?,?,?,?,?)",
     "cursors": "INSERT OR REPLACE INTO cursors VALUES (?,?,?,?,?,?)",
-    "counts": "INSERT OR REPLACE INTO counts VALUES (?,?,?,?,?,?,?,?)",
+    "counts": "INSERT OR REPLACE INTO counts VALUES (?,?,?,?,?,?,?,?,?)",
 }
 
 _PRAGMAS = "PRAGMA busy_timeout = 5000; PRAGMA wal_autocheckpoint = 0; PRAGMA synchronous = FULL;"
@@ -274,6 +274,13 @@ class Store:
         ):
             tally = tallies.setdefault(device, Tally())
             tally.passings, tally.repeats = passings, repeats
+        for device, nameless in self.query(
+            "SELECT device, sum(iif(status = 'live', bib IS NULL, 0) - iif(status = 'joined', bib IS NOT NULL, 0))"
+            " FROM (SELECT device, status, json_extract(body, '$.passing.bib') AS bib FROM passings"
+            " WHERE json_valid(body) AND kind IN ('place', 'select')"
+            " AND json_extract(body, '$.passing.phase') = 'RACE') GROUP BY device"
+        ):
+            tallies[device].nameless = nameless
         for device, generation, newest in self.query(
             "SELECT device, json_extract(body, '$.passing.generation') AS generation,"
             " max(iif(json_extract(body, '$.passing.basis') IN ('span', 'none'), NULL,"

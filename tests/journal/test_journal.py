@@ -12,6 +12,7 @@ from console.journal.journal import Committed, Counts, Journal, JournalFullError
 from console.model import (
     SECOND,
     Direction,
+    Draft,
     EventState,
     Judged,
     Kind,
@@ -112,7 +113,7 @@ def test_identity_holds_within_a_transaction_and_across_a_restart(tmp_path: Path
     live, repeat = (Status.LIVE, None), Status.REPEAT
     assert statuses == [live, live, (repeat, 1), live, (repeat, 4), (repeat, 2), (repeat, 4), live]
     assert counts == {
-        "chute": Counts(frames=4, passings=2, repeats=2, flaws=0),
+        "chute": Counts(frames=4, passings=2, repeats=2, flaws=0, nameless=2),
         "control-31": Counts(frames=4, passings=2, repeats=2, flaws=0),
     }
 
@@ -291,3 +292,24 @@ def test_a_long_wal_begins_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             listener.wait(lambda it: len(it.frames) == number)  # noqa: B023
         assert wal.stat().st_size < 400 * 10 * 4096 / 3
         assert "all good" in journal.check()
+
+
+def test_places_without_a_bib_are_counted_until_another_line_brings_it(tmp_path: Path) -> None:
+    listener = Listener()
+    with closing(open_journal(tmp_path / "event", listener)) as journal:
+        for number in (1, 2, 3):
+            journal.frame(half(place(number)))
+        journal.frame(half(place(2), bib="77"))
+        journal.frame(half(place(2), bib="77"))
+        listener.wait(lambda it: len(it.frames) == 5)
+        assert journal.counts()["chute"] == Counts(frames=5, passings=3, repeats=1, nameless=2)
+        assert "all good" in journal.check()  # counting the rows again gives the same
+
+
+def half(primary: Draft, bib: str | None = None) -> Draft:
+    """A PRIMARY line, or with a bib the SELECT line of the same place."""
+    (fact,) = primary.facts
+    assert isinstance(fact, Reading)
+    kind, identity = (Kind.SELECT, f"{fact.identity}/select") if bib else (Kind.PLACE, fact.identity)
+    fact = structs.replace(fact, kind=kind, identity=identity, bib=bib, join=fact.identity)
+    return structs.replace(primary, facts=(fact,))

@@ -216,6 +216,7 @@ class FakeEngine:
                 passings=self.frames // 2 - 9,
                 repeats=8,
                 flaws=1,
+                nameless=2,
                 holes=("2098-2099",),
                 facts={"line": "9600 7E2", "gun": "09:30:00.00 from the START line", "event": "001", "XOFF": "30 s"},
                 commands=COMMANDS[:1],

@@ -186,6 +186,8 @@ async def test_a_place_without_a_bib_is_a_problem_until_its_other_half_tells(soc
         engine.odd_passings[engine.passings] = msgspec.structs.replace(
             half, passing=msgspec.structs.replace(half.passing, seq=engine.passings)
         )
+        chute, *others = engine.state().devices
+        engine.changes["devices"] = (msgspec.structs.replace(chute, nameless=1), *others)
         console.push()
         await console.sees(f"joins #{place}", "1 WITHOUT BIB")
 
