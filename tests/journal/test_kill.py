@@ -21,6 +21,11 @@ class Teller(Listener):
         # one write: either the parent has the whole line or the kill came first
         os.write(1, b"".join(b"%d %d\\n" % (f.seq, int(f.raw.split()[2])) for f in news.frames))
 
+def end_with_the_test():
+    sys.stdin.read()
+    os._exit(1)
+
+threading.Thread(target=end_with_the_test, daemon=True).start()
 directory, number = Path(sys.argv[1]), int(sys.argv[2])
 journal = open_journal(directory, Teller())
 while True:
@@ -43,14 +48,19 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     number = 0
     for turn in range(ROUNDS):
         process = subprocess.Popen(
-            [sys.executable, "-c", VICTIM, str(directory), str(number)], stdout=subprocess.PIPE, cwd=Path.cwd()
+            [sys.executable, "-c", VICTIM, str(directory), str(number)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=Path.cwd(),
         )
+        assert process.stdin
         assert process.stdout
         told = process.stdout.readline()  # it is at work
         extra = chance.randrange(40)
         lines = [told, *(process.stdout.readline() for _ in range(extra))]
         process.send_signal(signal.SIGKILL)
         lines += process.stdout.read().splitlines(keepends=True)
+        process.stdin.close()
         process.stdout.close()
         assert process.wait() == -signal.SIGKILL
         for line in lines:
