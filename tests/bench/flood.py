@@ -2,11 +2,11 @@
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from statistics import median
 
-from tests.bench.lab import Lab, missing
-from tests.bench.ways import Way, line, sequence_of, through_racedeck, through_ser2net, through_socat
+from tests.bench.lab import Engine, Lab, missing, until
+from tests.bench.ways import CYCLE, Way, line, sequence_of, through_racedeck, through_ser2net, through_socat
 
 BLOCK = 80
 """Lines in one write where a device is not asked to write them one by one: what a pty takes at once."""
@@ -28,7 +28,25 @@ def run(lab: Lab) -> None:
             ways.append(stack.enter_context(through_ser2net(lab, tuned=True)))
         for together, word in ((1, "line by line"), (BLOCK, "in blocks")):
             compare(lab, ways, count, rounds, together, word)
-        lab.tell("frames lost by racedeck", engine.state().journal.dropped, "", at_most=0)
+        unending(lab, ours, engine, lab.some(400_000, 4000))
+
+
+def unending(lab: Lab, way: Way, engine: Engine, count: int) -> None:
+    """Far more lines at once than memory may hold: a device that can wait must be made to wait, not lose any."""
+    before = engine.state().journal
+    threading.Thread(target=_discard, args=(way,), daemon=True).start()
+    began = time.monotonic()
+    for at in range(CYCLE - count, CYCLE, BLOCK):
+        way.pty.write(b"".join(map(line, range(at, min(at + BLOCK, CYCLE)))))
+
+    def settled() -> bool:
+        now = engine.state().journal
+        return now.unsafe == 0 and now.frames + now.dropped - before.frames - before.dropped >= count
+
+    until(settled, "the journal to catch up", patience=120, every=0.2)
+    took = time.monotonic() - began
+    lab.tell(f"{count:,} lines without a pause: rate", count / took, "/s")
+    lab.tell(f"{count:,} lines without a pause: lost", engine.state().journal.dropped, "frames", at_most=0)
 
 
 def compare(lab: Lab, ways: list[Way], count: int, rounds: int, together: int, word: str) -> None:
@@ -66,3 +84,9 @@ def measure(way: Way, count: int, first: int, together: int) -> float:
 def _send(way: Way, data: list[bytes]) -> None:
     for one in data:
         way.pty.write(one)
+
+
+def _discard(way: Way) -> None:
+    with suppress(OSError):
+        while True:
+            way.lines()
