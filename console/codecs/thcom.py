@@ -4,6 +4,8 @@ A frame is `data [TAB [CS16]] CR LF`. `Decoder` cuts a stream into frames and re
 functions below it write them.
 """
 
+import re
+
 from console.codecs.piece import Piece
 from console.codecs.thcom_records import Command, KeepAlive, MessageError, Record, Unknown, parse
 from console.model import SECOND
@@ -18,6 +20,7 @@ EPOCH_DAY = 10_957
 """2000-01-01, where THCOM08 counts its days from, in days since 1970-01-01."""
 
 _CR, _LF = 0x0D, 0x0A
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _HEX = frozenset(b"0123456789ABCDEFabcdef")
 
 
@@ -97,7 +100,7 @@ class Decoder:
         content = raw.strip(b"\r\n")
         data, tab, printed = content.partition(b"\t")
         flaw = self._check(data, tab, printed)
-        if any(byte < 0x20 or byte == 0x7F for byte in data):
+        if _CONTROL.search(data):
             return Piece(raw, None, flaw or "garbage: control characters")
         try:
             record = parse(data.decode("latin-1"))

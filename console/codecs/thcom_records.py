@@ -360,7 +360,10 @@ _READERS: dict[str, Callable[[str, str], Record]] = {
 
 def _time_at(words: list[str]) -> int | None:
     """Where the first word is that can only be a time."""
-    return next((index for index, word in enumerate(words) if ":" in word or "." in word), None)
+    for index, word in enumerate(words):
+        if ":" in word or "." in word:
+            return index
+    return None
 
 
 def _words(text: str, count: int) -> list[str]:
@@ -399,6 +402,6 @@ def tag_of(record: Record) -> str:
     """The tag of a message as it is on the wire, or a word where it has none."""
     if isinstance(record, Command):
         return f"#{record.name}"
-    if isinstance(record, Time | Result | DeviceEvent | Synchro | Login):
+    if isinstance(record, (Time, Result, DeviceEvent, Synchro, Login)):
         return record.tag
     return _LABELS[type(record)]
