@@ -6,51 +6,41 @@ writer thread, which hands over what it has made durable.
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import time
 from collections import deque
-from collections.abc import Iterator
 from datetime import tzinfo
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-
-from msgspec import structs
 
 from console import config, places
 from console.clock import StepWatch, read_clock
 from console.config import Settings, SettingsError
-from console.control import messages as m
 from console.control.server import Server
 from console.devices import driver_class
-from console.devices.driver import CommandError, DeviceSettings
+from console.devices.driver import DeviceSettings
 from console.devices.manager import Manager
 from console.exports import export_class
 from console.exports.export import Export, ExportSettings
 from console.journal.journal import Committed, Journal
 from console.journal.reader import Reader
+from console.lock import EngineError, only_engine_of
 from console.model import (
-    Act,
     ClockState,
     Cursor,
-    DeviceState,
     Draft,
-    EngineState,
     Gun,
     Incident,
     Kind,
     Level,
-    Origin,
     Passing,
-    Phase,
     Resolved,
-    Status,
     Trouble,
 )
-from console.timing.bind import START_LINE, Binder, Points, find_zone
-from console.timing.holes import in_words
+from console.office import Office
+from console.timing.bind import Binder, Points, find_zone
+from console.timing.guns import gun_of, gun_of_act
 
 log = logging.getLogger("racedeck")
 
@@ -59,14 +49,6 @@ RECENT = 50
 
 CLOCK_EVERY = 1.0
 """Seconds between two looks at the engine's own clock."""
-
-
-class EngineError(Exception):
-    """The engine cannot start; says why and what to do."""
-
-
-class RunsAlreadyError(EngineError):
-    """An engine of this event runs already."""
 
 
 class Engine:
@@ -90,11 +72,9 @@ class Engine:
         self._acknowledged = 0
         """Alarms up to this incident are acknowledged."""
         self._journal_was = "ok"
-        self._types: dict[str, str] = {}
         self._unmapped: set[tuple[str, str]] = set()
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._page = asyncio.Lock()
 
     # --- life ---
 
@@ -102,10 +82,10 @@ class Engine:
         """Start everything, serve, stop everything. Raises EngineError or SettingsError where it cannot start."""
         self.settings = config.load(self.config_file)
         directory = places.event_directory(self.state_directory, self.settings.event.name)
-        with _only_engine_of(directory):
+        with only_engine_of(directory):
             path = places.socket_path(self.state_directory, self.settings.event.name)
-            self.server = Server(path, self)
             self._open_journal(directory)
+            self.server = Server(path, Office(self, self.reader))
             try:
                 await self._serve(ready)
             finally:
@@ -188,7 +168,6 @@ class Engine:
         self.settings = settings
         fresh = binder_of(settings)
         self.binder.zone, self.binder.points = fresh.zone, fresh.points
-        self._types = {device.name: device.type for device in settings.devices}
         self._unmapped.clear()
         wanted = {one.name: one for one in settings.exports}
         for name, (export, _) in list(self.exports.items()):
@@ -218,7 +197,8 @@ class Engine:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def _reload(self, who: str) -> str:
+    async def reload(self, who: str) -> str:
+        """Read the settings again; what has changed, in words. Raises SettingsError, and then nothing has."""
         settings = config.load(self.config_file)
         if settings.event.name != self.settings.event.name:
             raise SettingsError(
@@ -334,195 +314,6 @@ class Engine:
             hint = f'add it to points in [[device]] "{passing.device}" and `racedeck reload`'
             self.trouble(Level.WARNING, passing.device, f"channel {passing.channel} has no timing point: {hint}")
 
-    # --- what consoles ask of the engine (Office) ---
-
-    def state(self) -> EngineState:
-        """The whole picture, now."""
-        exports = tuple(export.state() for export, _ in self.exports.values())
-        return EngineState(
-            version=version("racedeck"),
-            event=self.settings.event.name,
-            timezone=self.settings.event.timezone,
-            phase=self.journal.event.phase,
-            now=self.wall(),
-            started=self.started,
-            pid=os.getpid(),
-            clock=self.clock,
-            guns=tuple(self.guns[-20:]),
-            devices=tuple(self._device_states()),
-            exports=exports,
-            journal=self.journal.state(),
-            incidents=tuple(self.incidents),
-            alarms=tuple(self.alarms[:RECENT]),
-            consoles=len(self.server.clients),
-            held=sum(export.held for export in exports),
-        )
-
-    def _device_states(self) -> Iterator[DeviceState]:
-        counts = self.journal.counts()
-        for state in self.manager.states():
-            holes = self.journal.timing(state.name).holes.values()
-            found = counts.get(state.name)
-            yield structs.replace(
-                state,
-                holes=tuple(in_words(hole) for series in holes for hole in series),
-                frames=found.frames if found else 0,
-                passings=found.passings if found else 0,
-                repeats=found.repeats if found else 0,
-                flaws=found.flaws if found else 0,
-                nameless=found.nameless if found else 0,
-            )
-
-    async def answer(self, call: m.Call, who: str) -> m.Result:
-        """Do what `call` says for `who`. Never raises."""
-        try:
-            return await self._answer(call, who)
-        except SettingsError as error:
-            return m.Failed(reason=str(error))
-        except (CommandError, ConnectionError, LookupError, ValueError) as error:
-            return m.Failed(reason=str(error.args[0]) if error.args else repr(error))
-        except Exception as error:  # a fault of ours must not take the race down with it
-            log.exception("call %r of %s failed", call, who)
-            return m.Failed(reason=f"the engine failed to do it ({error!r}); see engine.log")
-
-    async def _answer(self, call: m.Call, who: str) -> m.Result:
-        match call:
-            case m.GetState():
-                return m.State(state=self.state())
-            case m.GetFrames() | m.GetPassings() | m.GetIncidents() | m.GetDetail():
-                # One page at a time, in a thread: a page from a slow disk delays no device.
-                async with self._page:
-                    return await asyncio.to_thread(self._read, call)
-            case m.Command():
-                reply = await self.manager.command(call.device, call.words, who)
-                return m.Done(text=reply.text, ok=reply.ok, data=reply.data)
-            case m.SetPhase():
-                return m.Done(text=await self._set_phase(call.phase, who))
-            case m.SetGun():
-                return m.Done(text=await self._set_gun(call, who))
-            case m.Acknowledge():
-                await self._act("acknowledge", {"upto": call.upto}, who)
-                return m.Done(text=f"alarms acknowledged up to incident {call.upto}")
-            case m.Held():
-                return m.Done(text=self._held(call, who))
-            case m.Reload():
-                return m.Done(text=await self._reload(who))
-            case m.Stop():
-                if call.event != self.settings.event.name:
-                    raise ValueError(f"this is the engine of {self.settings.event.name!r}, not of {call.event!r}")
-                log.info("asked to stop by %s", who)
-                self._loop.call_later(0.1, self.stop)
-                return m.Done(text=f"the engine of {call.event} stops")
-
-    def _read(self, call: m.GetFrames | m.GetPassings | m.GetIncidents | m.GetDetail) -> m.Result:
-        match call:
-            case m.GetFrames():
-                rows = self.reader.frames(
-                    after=call.after,
-                    before=call.before,
-                    limit=min(call.limit, m.PAGE),
-                    device=call.device,
-                    direction=call.direction,
-                    flawed=call.flawed,
-                    text=call.text,
-                )
-                return m.Frames(rows=rows)
-            case m.GetPassings():
-                passings = self.reader.passings(
-                    after=call.after,
-                    before=call.before,
-                    limit=min(call.limit, m.PAGE),
-                    device=call.device,
-                    kind=Kind(call.kind) if call.kind else None,
-                    text=call.text,
-                )
-                return m.Passings(rows=[self.resolve(one) for one in passings])
-            case m.GetIncidents():
-                limit = min(call.limit, m.PAGE)
-                return m.Incidents(rows=self.reader.incidents(after=call.after, before=call.before, limit=limit))
-            case m.GetDetail():
-                return self._detail(call.frame)
-
-    def _detail(self, seq: int) -> m.Result:
-        frame = self.reader.frame(seq)
-        if frame is None:
-            raise LookupError(f"there is no frame {seq}")
-        kind = self._types.get(frame.device)
-        passings = self.reader.passings_of(seq)
-        return m.Detail(
-            frame=frame,
-            fields=driver_class(kind).explain(frame.raw) if kind else {},
-            passings=[self.resolve(one) for one in passings],
-            deliveries=[
-                m.Delivery(passing=one.seq, export=name, peer=peer, word=word)
-                for one in passings
-                for name, (export, _) in self.exports.items()
-                for peer, word in export.fate(one)
-            ],
-        )
-
-    async def _act(self, word: str, body: dict[str, Any], who: str) -> Act:
-        return await asyncio.wrap_future(self.journal.act(word, body, who))
-
-    async def _set_phase(self, phase: Phase, who: str) -> str:
-        before = self.journal.event.phase
-        await self._act("phase", {"phase": phase.value}, who)
-        text = f"phase {phase.value}, was {before.value}"
-        if before is Phase.TEST and phase is not Phase.TEST:
-            text += "; what came during TEST is kept, marked and not exported"
-        self.trouble(Level.NOTE, "engine", f"{text} ({who})")
-        return text
-
-    async def _set_gun(self, call: m.SetGun, who: str) -> str:
-        known = [device.name for device in self.settings.devices]
-        if call.device and call.device not in known:
-            raise LookupError(f"no device {call.device!r}; there are {', '.join(known) or 'none'}")
-        for name in [call.device] if call.device else known:
-            generation = self.journal.timing(name).generation
-            await self._act("gun", {"device": name, "wall": call.wall, "ns": 0, "generation": generation}, who)
-        text = f"gun set for {call.device or 'all devices'}"
-        self.trouble(Level.NOTE, call.device or "engine", f"{text} ({who})")
-        return text
-
-    def _held(self, call: m.Held, who: str) -> str:
-        if call.export not in self.exports:
-            raise LookupError(f"no export {call.export!r}; there are {', '.join(self.exports) or 'none'}")
-        export, _ = self.exports[call.export]
-        act = {"release": export.release, "skip": export.skip}.get(call.action)
-        if act is None:
-            raise ValueError(f"held passings can be released or skipped, not {call.action!r}")
-        count = act(list(call.passings), call.peer)
-        text = f"{count} held passings {'released' if call.action == 'release' else 'skipped'}"
-        self.trouble(Level.NOTE, call.export, f"{text} ({who})")
-        return text
-
-
-def gun_of(passing: Passing) -> Gun | None:
-    """The gun that a live START line fired; None: `passing` is something else."""
-    if passing.kind is not Kind.GUN or passing.origin is not Origin.LIVE or passing.status is not Status.LIVE:
-        return None
-    return Gun(
-        device=passing.device,
-        generation=passing.generation,
-        ns=passing.ns or 0,
-        wall=passing.wall,
-        source=START_LINE,
-    )
-
-
-def gun_of_act(act: Act) -> Gun | None:
-    """The gun that an operator gave; None: `act` is something else."""
-    if act.word != "gun":
-        return None
-    body = act.body
-    return Gun(
-        device=str(body["device"]),
-        generation=int(body["generation"] or 1),
-        ns=int(body["ns"] or 0),
-        wall=int(body["wall"] or 0),
-        source=act.by,
-    )
-
 
 def _by_name(settings: Settings) -> dict[str, DeviceSettings | ExportSettings]:
     devices = {f"device {one.name}": one for one in settings.devices}
@@ -537,26 +328,3 @@ def binder_of(settings: Settings) -> Binder:
         for device in settings.devices
     }
     return binder
-
-
-@contextlib.contextmanager
-def _only_engine_of(directory: Path) -> Iterator[None]:
-    """Hold the lock that makes one engine per event; the kernel lets it go when we die, however we die."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        handle = os.open(directory / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
-        raise EngineError(f"cannot write the event's directory {directory}: {error.strerror}") from None
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = os.pread(handle, 20, 0).decode("ascii", "replace").strip() or "?"
-            raise RunsAlreadyError(
-                f"an engine of this event already runs (pid {pid}); `racedeck` attaches to it"
-            ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(handle)

@@ -31,7 +31,7 @@ def engine(args: argparse.Namespace) -> int:
         return Exit.OK
     _log_to_stderr()
     from console.config import SettingsError
-    from console.engine import EngineError, RunsAlreadyError
+    from console.lock import EngineError, RunsAlreadyError
 
     try:
         asyncio.run(_run(where, args.ready_fd, args.with_parent))

@@ -12,6 +12,7 @@ from console.control.client import Client, EngineGoneError
 from console.exit import Exit, Failure
 from console.model import EngineState, Frame, Incident, Kind, Resolved
 from console.timing.bind import Binder, find_zone
+from console.timing.guns import gun_of, gun_of_act
 
 if TYPE_CHECKING:
     from console.journal.reader import Reader
@@ -124,7 +125,7 @@ async def open_rows(where: Where, *, must_run: bool = False) -> Rows:
 
 def _stored(where: Where) -> Rows:
     from console.config import load
-    from console.engine import binder_of, gun_of, gun_of_act
+    from console.engine import binder_of
     from console.journal.reader import Reader
 
     settings = load(where.config)

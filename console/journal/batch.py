@@ -33,16 +33,14 @@ from console.model import (
     Gun,
     Incident,
     Judged,
-    Kind,
     Level,
-    Origin,
     Passing,
     Phase,
     Scalar,
-    Status,
     TimingState,
     Trouble,
 )
+from console.timing.guns import gun_of
 from console.timing.judge import judge, next_event_state
 
 log = logging.getLogger(__name__)
@@ -153,7 +151,7 @@ class Batch:
         memory.timing |= self._timing
         memory.tallies |= self._tallies
         memory.cursors |= {(saved.cursor.export, saved.cursor.peer): saved for saved in self.cursors}
-        memory.guns += [gun_of(passing) for passing in self.committed.passings if is_gun(passing)]
+        memory.guns += filter(None, map(gun_of, self.committed.passings))
 
     def answer(self) -> None:
         """Tell the operators who wait."""
@@ -264,22 +262,6 @@ class Batch:
         if tally is None:
             tally = self._tallies[device] = structs.replace(self._memory.tallies.get(device) or Tally())
         return tally
-
-
-def is_gun(passing: Passing) -> bool:
-    """Whether a passing is a START line that arrived live: only its arrival tells when the gun was fired."""
-    return passing.kind is Kind.GUN and passing.origin is Origin.LIVE and passing.status is Status.LIVE
-
-
-def gun_of(passing: Passing) -> Gun:
-    """The gun of a live START line."""
-    return Gun(
-        device=passing.device,
-        generation=passing.generation,
-        ns=passing.ns or 0,
-        wall=passing.wall,
-        source="START line",
-    )
 
 
 def _frame(draft: Draft, seq: int) -> Frame:

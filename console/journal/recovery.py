@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from console.journal.batch import Memory, gun_of, is_gun
+from console.journal.batch import Memory
 from console.journal.flight import find, read_tail, sync
 from console.journal.lines import Entry, Heads, Kept, Saved
 from console.journal.rebuild import (
@@ -27,6 +27,7 @@ from console.journal.rebuild import (
 from console.journal.rows import READERS, Row, RowError, line_of_row, read_kept_row, read_saved_row, read_tally_row
 from console.journal.store import TABLES, Connect, DamagedError, Store, is_damage, sound_header
 from console.model import Act, Judged, Level, Phase, Trouble
+from console.timing.guns import gun_of
 from console.timing.judge import next_event_state
 
 DATABASE = "journal.sqlite"
@@ -148,8 +149,8 @@ def load(store: Store, flight: Path, heads: Heads) -> tuple[Memory, list[Trouble
             _follow_phase(memory, act)
     for row in store.query("SELECT * FROM passings WHERE kind = 'gun' ORDER BY seq"):
         judged = _readable("P", row) or find(flight, "P", row[0])
-        if isinstance(judged, Judged) and is_gun(judged.passing):
-            memory.guns.append(gun_of(judged.passing))
+        if isinstance(judged, Judged) and (gun := gun_of(judged.passing)):
+            memory.guns.append(gun)
     return memory, said
 
 
@@ -164,8 +165,8 @@ def glimpse(flight: Path) -> Memory:
                 newest.take(entry)
             case Act():
                 _follow_phase(memory, entry)
-            case Judged() if is_gun(entry.passing):
-                memory.guns.append(gun_of(entry.passing))
+            case Judged() if gun := gun_of(entry.passing):
+                memory.guns.append(gun)
     for one in newest.entries.values():
         if isinstance(one, Kept):
             memory.timing[one.device] = one.state

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 from console.model import SECOND, Basis, Gun, Origin, Passing, Resolved
+from console.timing.guns import START_LINE
 
 DAY = 86_400 * SECOND
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
@@ -80,10 +81,6 @@ class Binder:
         return None
 
 
-START_LINE = "START line"
-"""`Gun.source` of a gun that a device's START line gave."""
-
-
 def local_to_utc(digits: int, zone: tzinfo) -> int:
     """Wall-clock digits (ns since 1970-01-01 00:00 on that clock) in `zone` as UTC.
 
@@ -104,8 +101,11 @@ def utc_to_local(utc: int, zone: tzinfo) -> int:
 def nearest_day(time_of_day: int, wall: int, zone: tzinfo) -> int:
     """The UTC of a bare time of day (ns since midnight) on the day that brings it nearest to its arrival `wall`."""
     today = datetime.fromtimestamp(wall // SECOND, zone).date().toordinal() - _EPOCH_DAY
-    candidates = (local_to_utc((today + offset) * DAY + time_of_day, zone) for offset in (-1, 0, 1))
-    return min(candidates, key=lambda utc: abs(utc - wall))
+    utc = local_to_utc(today * DAY + time_of_day, zone)
+    if abs(utc - wall) < 11 * 3600 * SECOND:  # the day before and the day after are 23 hours away from it, at least
+        return utc
+    others = (local_to_utc((today + offset) * DAY + time_of_day, zone) for offset in (-1, 1))
+    return min(utc, *others, key=lambda one: abs(one - wall))
 
 
 def find_zone(name: str) -> tzinfo:

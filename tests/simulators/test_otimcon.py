@@ -35,7 +35,7 @@ class Tape(Port):
     async def close(self) -> None:
         self.incoming.put_nowait(b"")
 
-    def taken(self) -> str:
+    def printed(self) -> str:
         data, self.written = self.written, b""
         return data.decode("latin-1")
 
@@ -61,7 +61,7 @@ class Bench:
     def touch(self, card: Card, hold: float = 0.0, taken_away: int | None = None, after: float = 0.0) -> str:
         self.clock.now += after
         self.station.touch(card, hold, taken_away)
-        return self.tape.taken()
+        return self.tape.printed()
 
 
 @pytest.fixture(autouse=True)
@@ -143,7 +143,7 @@ async def test_every_documented_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         for words, answer in TALK:
             tape.incoming.put_nowait(words.encode() + b"\r\nPING\n")
             await until(lambda: tape.written.endswith(b"\r\nPONG\r\n>"))
-            assert tape.taken() == answer + "\r\nPONG\r\n>", words
+            assert tape.printed() == answer + "\r\nPONG\r\n>", words
 
 
 async def test_short_time_takes_stale_digits() -> None:
@@ -151,7 +151,7 @@ async def test_short_time_takes_stale_digits() -> None:
     async with running(Station(tape, baud=1_000_000)):
         tape.incoming.put_nowait(b"SET TIME 20261120101530\nSET TIME 20261120\n")
         await until(lambda: tape.written.count(b">") == 2)
-    assert tape.taken().split("\r\n")[3].endswith(",2026/11/21 08:15:30")
+    assert tape.printed().split("\r\n")[3].endswith(",2026/11/21 08:15:30")
 
 
 async def test_pipelined_commands_are_mangled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +173,7 @@ async def test_a_reset_deafens_and_forgets() -> None:
         await asyncio.sleep(0)
         tape.incoming.put_nowait(b"PING\n")
         await boot
-        assert tape.taken() == "Starting...\r\n>"
+        assert tape.printed() == "Starting...\r\n>"
     assert station.mode == "READOUT"
     assert station.lost == 5
     station.mode = "CONTROL"
@@ -316,21 +316,21 @@ async def test_writer() -> None:
     async def told(words: str) -> None:
         tape.incoming.put_nowait(words.encode() + b"\n")
         await until(lambda: tape.written)
-        assert tape.taken().startswith("Waiting")
+        assert tape.printed().startswith("Waiting")
 
     async with running(station):
         await told("WRITE INFO ABC DEFGHIJ")
         await told("WRITE INFO Bo")
         station.touch(card, hold=0)
-        assert tape.taken() == "WRITING INFO TO CARD: OK\r\n"
+        assert tape.printed() == "WRITING INFO TO CARD: OK\r\n"
         assert card.name == b"Bo  DEFGHIJ ".ljust(30, b"\0")
         await told("WRITE CONTROL 260 20261120130000")
         station.touch(Card(uid=bytes(4), prepared=False), hold=0)
-        assert tape.taken() == "WRITING CONTROL TO CARD: Error: Card not prepared\r\nFAIL\r\n"
+        assert tape.printed() == "WRITING CONTROL TO CARD: Error: Card not prepared\r\nFAIL\r\n"
         station.touch(Card(uid=b"\1\2\4\1"), hold=0)
-        assert tape.taken() == "WRITING CONTROL TO CARD: OK\r\n"
+        assert tape.printed() == "WRITING CONTROL TO CARD: OK\r\n"
     station.touch(card, hold=0)
-    assert tape.taken() == ""
+    assert tape.printed() == ""
 
 
 def test_backup_holds_64_and_wraps() -> None:

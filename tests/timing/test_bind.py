@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.model import SECOND, Basis, Gun, Kind, Origin, Passing, Phase, Status
-from console.timing.bind import DAY, START_LINE, Binder, Points, find_zone, local_to_utc, nearest_day, utc_to_local
+from console.timing.bind import DAY, Binder, Points, find_zone, local_to_utc, nearest_day, utc_to_local
+from console.timing.guns import START_LINE
 
 PARIS = ZoneInfo("Europe/Paris")
 

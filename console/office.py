@@ -1,0 +1,197 @@
+"""What consoles ask of the engine: its state, pages of rows, and what an operator does."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
+
+from console.config import SettingsError
+from console.control import messages as m
+from console.devices import driver_class
+from console.devices.driver import CommandError
+from console.model import Act, DeviceState, EngineState, Kind, Level, Phase
+from console.timing.holes import in_words
+
+if TYPE_CHECKING:
+    from console.engine import Engine
+    from console.journal.reader import Reader
+
+MOST_ALARMS = 50
+"""Alarms that the state shows, oldest first."""
+
+log = logging.getLogger("racedeck")
+
+
+class Office:
+    """Answers for one engine. Rows are read by a connection of its own, in a thread."""
+
+    def __init__(self, engine: "Engine", reader: "Reader") -> None:
+        self._engine = engine
+        self._reader = reader
+        self._page = asyncio.Lock()
+        self._version = version("racedeck")
+
+    def state(self) -> EngineState:
+        """The whole picture, now."""
+        exports = tuple(export.state() for export, _ in self._engine.exports.values())
+        return EngineState(
+            version=self._version,
+            event=self._engine.settings.event.name,
+            timezone=self._engine.settings.event.timezone,
+            phase=self._engine.journal.event.phase,
+            now=self._engine.wall(),
+            started=self._engine.started,
+            pid=os.getpid(),
+            clock=self._engine.clock,
+            guns=tuple(self._engine.guns[-20:]),
+            devices=tuple(self._device_states()),
+            exports=exports,
+            journal=self._engine.journal.state(),
+            incidents=tuple(self._engine.incidents),
+            alarms=tuple(self._engine.alarms[:MOST_ALARMS]),
+            consoles=len(self._engine.server.clients),
+            held=sum(export.held for export in exports),
+        )
+
+    def _device_states(self) -> Iterator[DeviceState]:
+        counts = self._engine.journal.counts()
+        for state in self._engine.manager.states():
+            holes = self._engine.journal.timing(state.name).holes.values()
+            found = counts.get(state.name)
+            yield structs.replace(
+                state,
+                holes=tuple(in_words(hole) for series in holes for hole in series),
+                frames=found.frames if found else 0,
+                passings=found.passings if found else 0,
+                repeats=found.repeats if found else 0,
+                flaws=found.flaws if found else 0,
+                nameless=found.nameless if found else 0,
+            )
+
+    async def answer(self, call: m.Call, who: str) -> m.Result:
+        """Do what `call` says for `who`. Never raises."""
+        try:
+            return await self._answer(call, who)
+        except SettingsError as error:
+            return m.Failed(reason=str(error))
+        except (CommandError, ConnectionError, LookupError, ValueError) as error:
+            return m.Failed(reason=str(error.args[0]) if error.args else repr(error))
+        except Exception as error:  # a fault of ours must not take the race down with it
+            log.exception("call %r of %s failed", call, who)
+            return m.Failed(reason=f"the engine failed to do it ({error!r}); see engine.log")
+
+    async def _answer(self, call: m.Call, who: str) -> m.Result:
+        match call:
+            case m.GetState():
+                return m.State(state=self.state())
+            case m.GetFrames() | m.GetPassings() | m.GetIncidents() | m.GetDetail():
+                # One page at a time, in a thread: a page from a slow disk delays no device.
+                async with self._page:
+                    return await asyncio.to_thread(self._read, call)
+            case m.Command():
+                reply = await self._engine.manager.command(call.device, call.words, who)
+                return m.Done(text=reply.text, ok=reply.ok, data=reply.data)
+            case m.SetPhase():
+                return m.Done(text=await self._set_phase(call.phase, who))
+            case m.SetGun():
+                return m.Done(text=await self._set_gun(call, who))
+            case m.Acknowledge():
+                await self._act("acknowledge", {"upto": call.upto}, who)
+                return m.Done(text=f"alarms acknowledged up to incident {call.upto}")
+            case m.Held():
+                return m.Done(text=self._held(call, who))
+            case m.Reload():
+                return m.Done(text=await self._engine.reload(who))
+            case m.Stop():
+                event = self._engine.settings.event.name
+                if call.event != event:
+                    raise ValueError(f"this is the engine of {event!r}, not of {call.event!r}")
+                log.info("asked to stop by %s", who)
+                asyncio.get_running_loop().call_later(0.1, self._engine.stop)
+                return m.Done(text=f"the engine of {call.event} stops")
+
+    def _read(self, call: m.GetFrames | m.GetPassings | m.GetIncidents | m.GetDetail) -> m.Result:
+        match call:
+            case m.GetFrames():
+                rows = self._reader.frames(
+                    after=call.after,
+                    before=call.before,
+                    limit=min(call.limit, m.PAGE),
+                    device=call.device,
+                    direction=call.direction,
+                    flawed=call.flawed,
+                    text=call.text,
+                )
+                return m.Frames(rows=rows)
+            case m.GetPassings():
+                passings = self._reader.passings(
+                    after=call.after,
+                    before=call.before,
+                    limit=min(call.limit, m.PAGE),
+                    device=call.device,
+                    kind=Kind(call.kind) if call.kind else None,
+                    text=call.text,
+                )
+                return m.Passings(rows=[self._engine.resolve(one) for one in passings])
+            case m.GetIncidents():
+                limit = min(call.limit, m.PAGE)
+                return m.Incidents(rows=self._reader.incidents(after=call.after, before=call.before, limit=limit))
+            case m.GetDetail():
+                return self._detail(call.frame)
+
+    def _detail(self, seq: int) -> m.Result:
+        frame = self._reader.frame(seq)
+        if frame is None:
+            raise LookupError(f"there is no frame {seq}")
+        kinds = {device.name: device.type for device in self._engine.settings.devices}
+        passings = self._reader.passings_of(seq)
+        return m.Detail(
+            frame=frame,
+            fields=driver_class(kinds[frame.device]).explain(frame.raw) if frame.device in kinds else {},
+            passings=[self._engine.resolve(one) for one in passings],
+            deliveries=[
+                m.Delivery(passing=one.seq, export=name, peer=peer, word=word)
+                for one in passings
+                for name, (export, _) in self._engine.exports.items()
+                for peer, word in export.fate(one)
+            ],
+        )
+
+    async def _act(self, word: str, body: dict[str, Any], who: str) -> Act:
+        return await asyncio.wrap_future(self._engine.journal.act(word, body, who))
+
+    async def _set_phase(self, phase: Phase, who: str) -> str:
+        before = self._engine.journal.event.phase
+        await self._act("phase", {"phase": phase.value}, who)
+        text = f"phase {phase.value}, was {before.value}"
+        if before is Phase.TEST and phase is not Phase.TEST:
+            text += "; what came during TEST is kept, marked and not exported"
+        self._engine.trouble(Level.NOTE, "engine", f"{text} ({who})")
+        return text
+
+    async def _set_gun(self, call: m.SetGun, who: str) -> str:
+        known = [device.name for device in self._engine.settings.devices]
+        if call.device and call.device not in known:
+            raise LookupError(f"no device {call.device!r}; there are {', '.join(known) or 'none'}")
+        for name in [call.device] if call.device else known:
+            generation = self._engine.journal.timing(name).generation
+            await self._act("gun", {"device": name, "wall": call.wall, "ns": 0, "generation": generation}, who)
+        text = f"gun set for {call.device or 'all devices'}"
+        self._engine.trouble(Level.NOTE, call.device or "engine", f"{text} ({who})")
+        return text
+
+    def _held(self, call: m.Held, who: str) -> str:
+        if call.export not in self._engine.exports:
+            raise LookupError(f"no export {call.export!r}; there are {', '.join(self._engine.exports) or 'none'}")
+        export, _ = self._engine.exports[call.export]
+        act = {"release": export.release, "skip": export.skip}.get(call.action)
+        if act is None:
+            raise ValueError(f"held passings can be released or skipped, not {call.action!r}")
+        count = act(list(call.passings), call.peer)
+        text = f"{count} held passings {'released' if call.action == 'release' else 'skipped'}"
+        self._engine.trouble(Level.NOTE, call.export, f"{text} ({who})")
+        return text
