@@ -127,7 +127,7 @@ class Engine:
             await self.server.open()
         except OSError as error:
             raise EngineError(f"cannot make the control socket {self.server.path}: {error.strerror or error}") from None
-        tasks = [asyncio.create_task(self.server.run()), asyncio.create_task(self._watch_clock())]
+        tasks = [asyncio.create_task(self.server.run()), asyncio.create_task(self._watch())]
         try:
             await self._apply(self.settings)
             log.info("engine of %s at work, pid %d, socket %s", self.settings.event.name, os.getpid(), self.server.path)
@@ -149,7 +149,7 @@ class Engine:
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(what, *args)
 
-    async def _watch_clock(self) -> None:
+    async def _watch(self) -> None:
         steps = StepWatch()
         while True:
             await asyncio.sleep(CLOCK_EVERY)
@@ -160,6 +160,8 @@ class Engine:
                 word = "synchronised" if clock.synced else "no longer synchronised"
                 self.trouble(Level.NOTE if clock.synced else Level.WARNING, "clock", f"this machine's clock is {word}")
             self.clock = clock
+            if not self.keeps_up():
+                self.manager.let_go_on()
 
     # --- settings ---
 
@@ -231,9 +233,13 @@ class Engine:
         """This machine's monotonic clock, ns."""
         return time.monotonic_ns()
 
-    def frame(self, draft: Draft) -> None:
-        """Journal a frame."""
-        self.journal.frame(draft)
+    def frame(self, draft: Draft) -> bool:
+        """Journal a frame; False: there was no room for it."""
+        return self.journal.frame(draft)
+
+    def keeps_up(self) -> bool:
+        """Whether the journal writes what it is given."""
+        return self.journal.keeps_up()
 
     def trouble(self, level: Level, source: str, text: str) -> None:
         """Journal an incident."""
@@ -259,6 +265,7 @@ class Engine:
     # --- what the journal has made durable ---
 
     def _committed(self, batch: Committed) -> None:
+        self.manager.safe(batch.frames)
         guns = [gun for one in batch.passings if (gun := gun_of(one))]
         if guns:
             self._take_guns(guns)

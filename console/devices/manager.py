@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from console.devices import driver_class
@@ -13,7 +14,7 @@ from console.links.backoff import MOST
 from console.links.link import Endpoint
 from console.links.serial import SerialPort
 from console.links.tcp import TcpClient
-from console.model import DeviceState, Level
+from console.model import DeviceState, Frame, Level
 
 log = logging.getLogger("racedeck")
 
@@ -56,6 +57,17 @@ class Manager:
     def states(self) -> list[DeviceState]:
         """All devices, in the order of the settings."""
         return [runner.state() for runner in self._runners.values()]
+
+    def safe(self, frames: Iterable[Frame]) -> None:
+        """These frames have become safe on disk."""
+        for name, count in Counter(frame.device for frame in frames).items():
+            if runner := self._runners.get(name):
+                runner.safe(count)
+
+    def let_go_on(self) -> None:
+        """The disk does not keep up at all: no device is made to wait for it."""
+        for runner in self._runners.values():
+            runner.let_go_on()
 
     async def command(self, device: str, words: str, by: str) -> Reply:
         """Send a command to `device` for `by`. Raises CommandError, or ConnectionError where it is not connected."""

@@ -37,6 +37,12 @@ STEADY = 3.0
 OUTBOX = 65_536
 """Bytes that may wait for a device that takes none."""
 
+MOST_UNSAFE = 2000
+"""Frames of one device that may wait for the disk before the device has to wait."""
+
+FEW_UNSAFE = 500
+"""Frames of it that may still wait when the device may go on."""
+
 _LIVE = ("points", "point", "silent_after")
 """Settings that take effect without a new connection."""
 
@@ -62,6 +68,8 @@ class DeviceRunner:
         self._retry_at: int | None = None
         self._down_since: int | None = None
         """Monotonic ns at which the outage began that was announced and is not over."""
+        self._unsafe = 0
+        """Frames journaled that are not safe on disk yet."""
         self._heard: int | None = None
         self._drift: int | None = None
         self._retransmit = False
@@ -97,6 +105,18 @@ class DeviceRunner:
             commands=driver.commands if driver else (),
         )
 
+    def safe(self, frames: int) -> None:
+        """So many frames of the device have become safe."""
+        self._unsafe = max(0, self._unsafe - frames)
+        if self._unsafe <= FEW_UNSAFE:
+            self.let_go_on()
+
+    def let_go_on(self) -> None:
+        """The device need not wait any more."""
+        if self._session and self._session.waits and self._session.link:
+            self._session.waits = False
+            self._session.link.resume()
+
     async def command(self, words: str, by: str) -> Reply:
         """Have the driver send a command. Raises CommandError, or ConnectionError without a link."""
         if self._driver is None or self._session is None:
@@ -129,7 +149,7 @@ class DeviceRunner:
             raise ConnectionError(f"{self._settings.name}: takes no bytes: check its cable and flow control")
         session.link.write(raw)
         shown = raw.replace(mask, b"*") if mask else raw
-        self._desk.frame(
+        self._keep(
             Draft(
                 device=self._settings.name,
                 direction=Direction.TX,
@@ -226,6 +246,7 @@ class DeviceRunner:
         assert driver is not None
         if session.failed or not self._take(session, lambda: driver.receive(data, wall), wall, mono):
             self._journal(Heard(raw=data, label="garbage", flaw="not decoded: the driver failed"), wall, mono)
+        self._make_wait(session)
         if self._state is LinkState.SILENT:
             self._stirred.set()
             self._trouble(Level.NOTE, f"heard again after {_span(mono - session.last_byte)}")
@@ -259,7 +280,7 @@ class DeviceRunner:
             self._drift = drift(frame, wall, self._desk.zone, self._drift)
         told = [frame.flaw] if frame.flaw and self._says(_kind(frame.flaw)) else []
         told += [frame.note] if frame.note and self._says(frame.note) else []
-        self._desk.frame(
+        self._keep(
             Draft(
                 device=self._settings.name,
                 direction=Direction.RX,
@@ -272,6 +293,17 @@ class DeviceRunner:
                 troubles=tuple(Trouble(Level.WARNING, self._settings.name, text) for text in told),
             )
         )
+
+    def _keep(self, draft: Draft) -> None:
+        self._unsafe += self._desk.frame(draft)
+
+    def _make_wait(self, session: Session) -> None:
+        """Read no more from a device that is faster than the journal: what it has to say is safe with it, and with the
+        system's buffers. Not while the disk fails: then memory is what we have, and a serial line cannot wait long.
+        """
+        if self._unsafe > MOST_UNSAFE and session.link and not session.waits and self._desk.keeps_up():
+            session.waits = True
+            session.link.pause()
 
     # --- states and incidents ---
 

@@ -16,8 +16,11 @@ class ManagerDesk(Protocol):
     def zone(self) -> tzinfo:
         """The event's zone."""
 
-    def frame(self, draft: Draft) -> None:
-        """Journal a frame; never blocks."""
+    def frame(self, draft: Draft) -> bool:
+        """Journal a frame; never blocks. False: there was no room for it, and it is lost."""
+
+    def keeps_up(self) -> bool:
+        """Whether the journal writes what it is given: a device that is too fast for it can be made to wait."""
 
     def trouble(self, level: Level, source: str, text: str) -> None:
         """Journal an incident."""
@@ -48,6 +51,8 @@ class Session:
         """A frame without flaw has come."""
         self.steady = False
         """The link has held."""
+        self.waits = False
+        """The device has to wait until the journal has caught up."""
         self.patience: float | None = None
         """How long silence was taken for normal when that was looked at last, seconds."""
         self.facts: dict[str, str] = {}

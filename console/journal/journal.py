@@ -32,6 +32,10 @@ class JournalFullError(Exception):
     """The disk fails, and memory cannot hold more: nothing was noted."""
 
 
+HANGS = 2.0
+"""Seconds after which a transaction that has not ended tells of a disk that hangs."""
+
+
 class Counts(Struct, frozen=True, kw_only=True):
     """What one device has in the journal."""
 
@@ -91,9 +95,15 @@ class Journal:
 
     # --- putting in ---
 
-    def frame(self, draft: Draft) -> None:
-        """A frame and what a driver found in it."""
-        self._writer.inbox.put(draft)
+    def frame(self, draft: Draft) -> bool:
+        """A frame and what a driver found in it. False: memory is full of frames that the disk did not take; lost."""
+        return self._writer.inbox.put(draft)
+
+    def keeps_up(self) -> bool:
+        """Whether what it is given gets written: the disk neither fails nor hangs."""
+        since = self._writer.busy_since
+        hangs = since and time.monotonic() - since > HANGS
+        return self._writer.ready.is_set() and not self._writer.reason and not hangs
 
     def trouble(self, trouble: Trouble) -> None:
         """An incident of no frame."""

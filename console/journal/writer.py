@@ -72,6 +72,8 @@ class Writer(threading.Thread):
         self.reason = ""
         """Why the database cannot be written; empty: it can."""
         self.commit_time = 0
+        self.busy_since = 0.0
+        """Monotonic time at which the transaction under way began; 0: there is none."""
         self.slow = False
         self._committed, self._changed, self._connect = committed, changed, connect
         self._store: Store | None = None
@@ -201,6 +203,7 @@ class Writer(threading.Thread):
             taken.items.insert(0, self._said.pop())
         if store is None or not (taken.items or taken.cursors):
             return
+        self.busy_since = time.monotonic()
         batch = Batch(self.memory, store, self._mend, self._bytes_only)
         for item in taken.items:
             batch.take(item)
@@ -216,6 +219,7 @@ class Writer(threading.Thread):
         self._works_again()
         self.twin.write(batch.lines, self.memory.heads)  # first: what anyone has heard of is in both files
         self._unsure = None
+        self.busy_since = 0.0
         self._announce(batch)
         self._judge_speed()
 
@@ -328,7 +332,7 @@ class Writer(threading.Thread):
         if self.inbox.dropped > self._told_dropped:
             lost = self.inbox.dropped - self._told_dropped
             self._told_dropped = self.inbox.dropped
-            text = f"{lost:,} frames are LOST: the disk failed for longer than memory could hold them"
+            text = f"{lost:,} frames are LOST: the disk could not write for longer than memory could hold them"
             self._said.append(_said(Level.ALARM, text))
 
     def _judge_speed(self) -> None:

@@ -35,6 +35,14 @@ class Link(ABC):
         """Bytes written that the kernel has not taken yet."""
 
     @abstractmethod
+    def pause(self) -> None:
+        """Read no more for now: what comes waits in the system's buffers, and behind them at the device."""
+
+    @abstractmethod
+    def resume(self) -> None:
+        """Read again."""
+
+    @abstractmethod
     def abort(self) -> None:
         """End at once: what is pending is lost, and the receiver hears nothing more. Aborting twice is harmless."""
 

@@ -71,6 +71,15 @@ class _NullLink(Link):
         self.end = end
         self.receiver = receiver
         self.buffer = bytearray()
+        self.reading = True
+
+    def pause(self) -> None:
+        self.reading = False
+
+    def resume(self) -> None:
+        self.reading = True
+        if near := self.end.other.link:
+            near.deliver()
 
     def write(self, data: bytes) -> None:
         if self.end.link is not self:
@@ -91,9 +100,11 @@ class _NullLink(Link):
     def deliver(self) -> None:
         if self.end.link is not self or not self.buffer or not self.end.cable.flowing.is_set():
             return
+        far = self.end.other.link
+        if far is not None and not far.reading:
+            return
         data = bytes(self.buffer)
         self.buffer.clear()
-        far = self.end.other.link
         if far is not None:
             far.receiver.received(data)
 

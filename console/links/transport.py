@@ -23,6 +23,16 @@ class TransportLink(asyncio.Protocol, Link):
         """See Link."""
         return self._transport.get_write_buffer_size() if self._transport else 0
 
+    def pause(self) -> None:
+        """See Link."""
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """See Link."""
+        if self._transport is not None:
+            self._transport.resume_reading()
+
     def abort(self) -> None:
         """See Link."""
         self._receiver = None

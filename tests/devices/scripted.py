@@ -110,14 +110,20 @@ class MemoryDesk:
         self.troubles: list[tuple[Level, str, str]] = []
         self.changes = 0
         self.skew = 0
+        self.writes = False
+        """There is a disk, that devices may have to wait for."""
 
     @property
     def zone(self) -> tzinfo:
         return UTC
 
-    def frame(self, draft: Draft) -> None:
+    def frame(self, draft: Draft) -> bool:
         self.frames.append(draft)
         self.troubles += [(one.level, one.source, one.text) for one in draft.troubles]
+        return True
+
+    def keeps_up(self) -> bool:
+        return self.writes
 
     def trouble(self, level: Level, source: str, text: str) -> None:
         self.troubles.append((level, source, text))

@@ -14,7 +14,7 @@ from console.devices.driver import CommandError, DeviceSettings
 from console.devices.manager import Manager, endpoint_for
 from console.links.link import Endpoint
 from console.links.nullmodem import NullModem
-from console.model import SECOND, DeviceState, Direction, Level, LinkState, Reading
+from console.model import SECOND, DeviceState, Direction, Draft, Frame, Level, LinkState, Reading
 from console.simulators.port import PtyPort, TcpPort
 from tests.devices.reconnects import reconnects
 from tests.devices.scripted import MemoryDesk, Scripted, ScriptedSettings
@@ -428,6 +428,44 @@ async def test_a_device_that_takes_nothing_does_not_fill_the_memory(bench: Bench
 
 
 # --- settings ---
+
+
+async def test_a_device_faster_than_the_disk_waits_and_loses_nothing(bench: Bench) -> None:
+    bench.desk.writes = True
+    await bench.start(device())
+    write, _ = await bench.far()
+    lines = [b"%d\n" % number for number in range(6000)]
+    for start in range(0, 6000, 100):
+        write(b"".join(lines[start : start + 100]))
+        await asyncio.sleep(0)
+    assert runner.MOST_UNSAFE < len(bench.desk.frames) <= runner.MOST_UNSAFE + 200
+    safe = 0
+    while safe < 6000:
+        fresh = bench.desk.frames[safe : safe + 1000]
+        safe += len(fresh)
+        bench.manager.safe(frame_of(one) for one in fresh)
+        await asyncio.sleep(0)
+    assert bench.desk.raw("d") == b"".join(lines)
+
+
+async def test_no_device_waits_for_a_disk_that_does_not_keep_up(bench: Bench) -> None:
+    bench.desk.writes = True
+    await bench.start(device())
+    write, _ = await bench.far()
+    write(b"x\n" * (runner.MOST_UNSAFE + 1))
+    await until(lambda: len(bench.desk.frames) == runner.MOST_UNSAFE + 1)
+    write(b"late\n")
+    await asyncio.sleep(0)
+    assert bench.desk.frames[-1].raw == b"x\n"
+    bench.desk.writes = False
+    bench.manager.let_go_on()
+    await until(lambda: bench.desk.frames[-1].raw == b"late\n")
+    write(b"x\n" * 9000)
+    await until(lambda: len(bench.desk.frames) == runner.MOST_UNSAFE + 9002)
+
+
+def frame_of(draft: Draft) -> Frame:
+    return Frame(seq=1, device=draft.device, direction=draft.direction, wall=draft.wall, mono=draft.mono, raw=draft.raw)
 
 
 async def test_only_what_differs_is_restarted(bench: Bench) -> None:
