@@ -1,5 +1,6 @@
 """Ports that do not exist, are busy, vanish in the middle of a line and come back under another node."""
 
+import os
 from pathlib import Path
 
 from console.simulators.port import PtyPort
@@ -59,6 +60,8 @@ async def test_a_port_that_somebody_else_has(tmp_path: Path) -> None:
 
 async def test_it_vanishes_in_the_middle_of_a_line_and_comes_back_under_another_node(tmp_path: Path) -> None:
     link = tmp_path / "chute"
+    # The system gives the lowest free number: that of one of these, once they are closed.
+    lower = [os.openpty() for _ in range(4)]
     port = PtyPort.open(link)
     device = Sender(port, chute_line)
     async with plugged(port), engine(tmp_path, settings(link)) as (_, client), at_work(device):
@@ -68,6 +71,8 @@ async def test_it_vanishes_in_the_middle_of_a_line_and_comes_back_under_another_
         port.write(half)
         await until_state(client, lambda state: state.journal.passings == 2)
         node = link.readlink()
+        for end in (end for pair in lower for end in pair):
+            os.close(end)
         await port.drop(away=0.0)
         (alarm,) = (await until_state(client, lambda state: state.alarms)).alarms
         assert link.readlink() != node
