@@ -126,9 +126,6 @@ ExecStart={command}
 Restart=always
 RestartSec=1
 TimeoutStopSec=40
-# Above everything else on the machine: a lost frame is a lost race.
-Nice=-5
-OOMScoreAdjust=-500
 
 [Install]
 WantedBy=default.target
