@@ -115,6 +115,7 @@ def unit(where: Where) -> str:
             str(where.state),
         ]
     )
+    command = command.replace("%", "%%").replace("$", "$$")  # both mean something to systemd
     return f"""\
 [Unit]
 Description=RaceDeck engine
@@ -123,7 +124,8 @@ After=network.target time-sync.target
 [Service]
 Type=notify
 ExecStart={command}
-Restart=always
+# Not always: `racedeck stop` is meant.
+Restart=on-failure
 RestartSec=1
 TimeoutStopSec=40
 
