@@ -13,7 +13,7 @@ from typing import Any
 
 from textual._compositor import CompositorUpdate
 from textual.app import ComposeResult
-from textual.events import Key, Paste
+from textual.events import Event, Key, Paste
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES, Theme
 
@@ -36,13 +36,7 @@ PATIENCE = 0.05
 
 
 class Stage(Screen[None], inherit_bindings=False):
-    """The only screen. While a question is open, every key is an answer to it."""
-
-    def on_key(self, event: Key) -> None:
-        """A key."""
-        if isinstance(self.app, Deck) and self.app.answer(event.key, event.character):
-            event.stop()
-            event.prevent_default()
+    """The only screen."""
 
     def on_paste(self, event: Paste) -> None:
         """Pasted text."""
@@ -111,6 +105,19 @@ class Deck(Keys):
     def compose(self) -> ComposeResult:
         """Strip, tabs, body, message, footer."""
         yield from self._rectangles
+
+    async def on_event(self, event: Event) -> None:
+        """While a question is open, every key is an answer to it, but those that are never part of one.
+
+        Asked here, where keys come in one after the other: a slow line delivers `:` and what follows it in one packet,
+        and by the time a widget were asked about the letters, bindings would be behind.
+        """
+        if isinstance(event, Key) and not event.is_forwarded and self._answers(event):
+            return
+        await super().on_event(event)
+
+    def _answers(self, event: Key) -> bool:
+        return not event.key.startswith("ctrl+") and self.answer(event.key, event.character)
 
     def on_mount(self) -> None:
         """Attach, and start to tick. Whoever ends the console finds the terminal as it was."""

@@ -7,7 +7,8 @@ from unittest.mock import patch
 import msgspec
 import pytest
 from textual.binding import Binding
-from textual.events import Paste
+from textual.events import Key, Paste
+from textual.keys import _character_to_key
 
 from console.control import messages as m
 from console.model import Direction, Frame, JournalState, Level, LinkState, Phase, Status
@@ -437,6 +438,16 @@ async def test_no_size_is_too_small_or_too_large(socket: Path, size: tuple[int, 
             assert all(len(line) <= size[0] for line in console.lines)
         await pilot.resize_terminal(80, 24)
         await console.sees("DEV 2/4")
+
+
+async def test_a_burst_of_keys_is_taken_in_order(socket: Path) -> None:
+    # A slow line delivers several keys in one packet: none may be taken for a command before the question is open.
+    async with console_on(socket) as console:
+        for key in [*":theme sun", "enter", "l", "g", "a", ":"]:
+            name = key if len(key) > 1 else _character_to_key(key)
+            console.deck.post_message(Key(name, key if len(key) == 1 else None))
+        await console.sees("[Race]", "\n:", lambda: console.deck.theme == "racedeck-sun")
+        assert changes(console.engine) == []
 
 
 # --- commands ---
