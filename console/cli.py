@@ -168,6 +168,7 @@ def _places(sub: argparse.ArgumentParser, default: str | None) -> None:
 def _console(sub: argparse.ArgumentParser) -> None:
     default = None if sub.prog == "racedeck" else argparse.SUPPRESS
     sub.add_argument("--observe", action="store_true", default=default or False, help="only look")
+    sub.add_argument("--no-farewell", action="store_true", default=default or False, help=argparse.SUPPRESS)
     _look(sub)
 
 
@@ -185,7 +186,8 @@ def _look(sub: argparse.ArgumentParser) -> None:
 
 
 def _simulators(sub: argparse.ArgumentParser, argv: list[str]) -> None:
-    which = sub.add_subparsers(metavar="NAME", dest="simulator", required=True, title="simulators")
+    names = ", ".join(SIMULATORS)
+    which = sub.add_subparsers(metavar="NAME", dest="simulator", required=True, title="simulators", description=names)
     for name in SIMULATORS:
         one = which.add_parser(name)
         if "simulate" in argv and name in argv:

@@ -22,10 +22,12 @@ def run(
     theme: str = "",
     bell: bool = True,
     start: Callable[[], None] | None = None,
+    farewell: bool = True,
 ) -> int:
     """Show the event of the engine at `socket` until the operator leaves; the exit status.
 
     `slow` is for thin lines (and where SSH_CONNECTION is set): fewer repaints. `start` starts an engine, when asked to.
+    `farewell`: say at the end what becomes of the engine.
     """
     if theme and theme not in PALETTES:
         print(f"no theme {theme!r}; known: {', '.join(PALETTES)}", file=sys.stderr)
@@ -47,7 +49,7 @@ def run(
         start=start,
     )
     deck.run(mouse=False)
-    if deck.parting:
+    if deck.parting and farewell:
         with suppress(OSError):  # the terminal may be gone: then nobody is there to be told
             print(deck.parting, flush=True)
     return deck.return_code or 0

@@ -1,10 +1,10 @@
 """One frame: its bytes, what they mean, and where they went."""
 
 from console.control.client import Client, Detail, EngineGoneError, RefusedError
-from console.model import Direction, Resolved
+from console.model import Direction, Incident, Resolved
 from screens import words
 from screens.paint import Line, plain
-from screens.picture import Picture
+from screens.picture import LEVELS, Picture
 from screens.sources import status
 from screens.view import Hints, Text
 
@@ -46,7 +46,7 @@ class FrameDetail(Text):
 
     def hints(self) -> Hints:
         """The keys that matter here."""
-        return ("Left/Right", "frame before/after"), ("Up/Down", "scroll"), ("Esc", "back")
+        return ("Left/Right", "frame before/after"), ("Up/Down", "scroll"), ("Esc", "back"), ("?", "help")
 
     def content(self, width: int, picture: Picture) -> list[Line]:
         """All that is known of it."""
@@ -81,6 +81,31 @@ class FrameDetail(Text):
         if not detail.deliveries:
             out.append([("nowhere: no export passes it on", "dim")])
         return out
+
+
+class IncidentDetail(Text):
+    """All the words of an incident, which a row may have cut off."""
+
+    def __init__(self, incident: Incident) -> None:
+        super().__init__()
+        self.name = f"incident {incident.seq}"
+        self.incident = incident
+
+    def hints(self) -> Hints:
+        """The keys that matter here."""
+        frame = (("Enter", "its frame"),) if self.incident.frame is not None else ()
+        return *frame, *super().hints()
+
+    def content(self, width: int, picture: Picture) -> list[Line]:
+        """When, how bad, from whom, and what."""
+        incident = self.incident
+        word, ink = LEVELS[incident.level]
+        out: list[Line] = [
+            [(picture.rule(f"INCIDENT {incident.seq}  {words.clean(incident.source)}", width), "head")],
+            [(f"{words.clock(incident.wall, picture.zone)}  ", ""), (word, ink)],
+            [],
+        ]
+        return out + [[(text, "")] for text in words.wrapped(incident.text, width)]
 
 
 def _dump(raw: bytes, width: int) -> list[Line]:

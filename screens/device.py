@@ -26,7 +26,7 @@ class Device(View):
 
     def hints(self) -> Hints:
         """The keys that matter here."""
-        return ("Tab", "other list"), *self.list_hints(), *COMMON_HINTS
+        return ("Tab", "pane"), *self.list_hints(), *COMMON_HINTS
 
     def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
         """The link, the passings, the wire, the commands."""
@@ -57,15 +57,14 @@ def _link(device: DeviceState, width: int, picture: Picture) -> list[Line]:
         (f"  {words.clean(device.where)}", "dim"),
     ]
     counts: Line = [
-        (f"{device.frames} frames  {device.passings} passings  {device.repeats} repeats  ", ""),
+        (f"{words.plural(device.frames, 'frame')}  {words.plural(device.passings, 'passing')}  ", ""),
+        (f"{words.plural(device.repeats, 'repeat')}  ", ""),
         (words.plural(device.flaws, "flaw") + "  ", "warn" if device.flaws else ""),
         (words.plural(len(device.holes), "hole") + "  ", "bad" if device.holes else ""),
         (f"drift {words.drift(device.drift)}", ""),
     ]
     out = [first, counts]
-    if device.reason:
-        out.append([(words.fit(device.reason, width), words.role(device))])
-    return out
+    return out + [[(text, words.role(device))] for text in words.wrapped(device.reason, width)[:3]]
 
 
 def _facts(device: DeviceState, width: int) -> list[Line]:

@@ -42,8 +42,13 @@ def _export(export: ExportState, width: int, picture: Picture) -> list[Line]:
         (words.fit(export.state.upper(), 9), export_role(export.state)),
         *delivery(export, picture),
     ]
-    where = f"  {export.type}  {export.where}" + (f"  {export.reason}" if export.reason else "")
-    out = [head, [(words.fit(where, width), "dim")]]
+    where, reason = (
+        f"  {export.type}  {export.where}",
+        [f"  {line}" for line in words.wrapped(export.reason, width - 2)],
+    )
+    if len(reason) == 1 and len(where) + len(reason[0]) <= width:
+        where += reason.pop()
+    out = [head, [(words.fit(where, width), "dim")], *([(line, export_role(export.state))] for line in reason)]
     for peer in export.peers:
         out += _peer(peer, width, picture)
     return out
@@ -60,5 +65,5 @@ def _peer(peer: PeerState, width: int, picture: Picture) -> list[Line]:
     since = f"{'here' if peer.connected else 'gone'} since {words.clock(peer.since, picture.zone)}"
     remarks = "; ".join(part for part in (since, peer.reason, peer.note) if part)
     if peer.reason or peer.note or width >= 100:
-        out.append([(words.fit("    " + remarks, width), "dim")])
+        out += [[(f"    {text}", "dim")] for text in words.wrapped(remarks, width - 4)]
     return out

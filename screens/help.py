@@ -5,6 +5,7 @@ from screens.paint import Line
 from screens.picture import Picture
 from screens.sources import FILTER_HELP
 from screens.view import Text
+from screens.words import wrapped
 
 KEYS = (
     ("everywhere", (
@@ -61,12 +62,21 @@ class Help(Text):
             out.append([(picture.rule(f"COMMANDS OF {device.name}", width), "head")])
             for command in device.commands:
                 typed = " ".join([command.words, *command.arguments])
-                out.append([(f":send {device.name} {typed:<20} ", "key"), (command.help, "")])
+                out += _entry(f":send {device.name} {typed:<20} ", command.help, width)
         for where, keys in KEYS:
             out.append([(picture.rule(f"KEYS {where}", width), "head")])
-            out += [[(f"{key:>18}  ", "key"), (what, "")] for key, what in keys]
+            for key, what in keys:
+                out += _entry(f"{key:>18}  ", what, width)
         out.append([(picture.rule("COMMANDS", width), "head")])
-        out += [[(f"{':' + command.usage:<32} ", "key"), (command.help, "")] for command in COMMANDS]
+        for known in COMMANDS:
+            out += _entry(f"{':' + known.usage:<32} ", known.help, width)
         out.append([(picture.rule("WORDS", width), "head")])
-        out += [[(f"{word:>18}  ", "key"), (what, "")] for word, what in WORDS]
+        for word, what in WORDS:
+            out += _entry(f"{word:>18}  ", what, width)
         return out
+
+
+def _entry(name: str, text: str, width: int) -> list[Line]:
+    """What is explained, and beside it the explanation, in as many lines as it takes."""
+    first, *rest = wrapped(text, max(20, width - len(name))) or [""]
+    return [[(name, "key"), (first, "")], *([(" " * len(name) + more, "")] for more in rest)]

@@ -11,7 +11,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from console.model import EngineState
-from screens.detail import FrameDetail
+from screens.detail import FrameDetail, IncidentDetail
 from screens.device import Device
 from screens.help import Help
 from screens.listing import Listing
@@ -170,8 +170,10 @@ class Keys(App[int], inherit_bindings=False):
 
     def action_detail(self) -> None:
         """Open what is under the cursor."""
-        pane = self.stack.view.pane
-        if isinstance(pane, Listing):
+        view, pane = self.stack.view, self.stack.view.pane
+        if isinstance(view, IncidentDetail) and view.incident.frame is not None:
+            self.stack.over.append(FrameDetail(view.incident.frame))
+        elif isinstance(pane, Listing):
             self._open_row(pane)
         elif isinstance(pane, Table) and self.state and (name := pane.current(self.picture)):
             if pane is self.stack.race.devices:
@@ -184,12 +186,9 @@ class Keys(App[int], inherit_bindings=False):
         row = listing.current
         if row is None:
             return
-        frame = listing.source.frame(row)
-        if frame is None:
-            self.say(f"there is no frame behind this {listing.source.noun}")
-            return
         listing.freeze()
-        self.stack.over.append(FrameDetail(frame))
+        frame = listing.source.frame(row)
+        self.stack.over.append(IncidentDetail(row) if frame is None else FrameDetail(frame))
 
     # --- rows ---
 

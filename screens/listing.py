@@ -64,7 +64,7 @@ class Source(ABC, Generic[Row]):
         return None, at
 
     def frame(self, row: Row) -> int | None:
-        """The frame behind the row, for its detail."""
+        """The frame whose detail is that of the row; None: the row has one of its own."""
         return None
 
     def missing(self, row: Row, picture: Picture) -> list[str]:

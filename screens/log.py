@@ -24,7 +24,8 @@ class Log(View):
         """The keys that matter here."""
         other = "incidents" if self.pane is self.frames else "frames"
         first, *_ = self.list_hints()
-        return first, ("i", other), ("n", "next problem"), ("/", "filter"), *COMMON_HINTS
+        find = ("/", "filter") if self.pane is self.frames else ("Enter", "detail")
+        return first, ("i", other), ("n", "next problem"), find, *COMMON_HINTS
 
     def shown(self) -> list[Listing[Any]]:
         """Only the list in front."""

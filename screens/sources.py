@@ -244,10 +244,6 @@ class Incidents(Source[Incident]):
         """The highest number."""
         return state.journal.incidents
 
-    def frame(self, row: Incident) -> int | None:
-        """Its frame."""
-        return row.frame
-
     def problems(self, rows: list[Incident]) -> list[Incident]:
         """Those to look at."""
         return [row for row in rows if row.level is Level.ALARM]

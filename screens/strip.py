@@ -8,30 +8,36 @@ from screens.picture import LEVELS, Picture
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 """What jump mode (`g`) puts on the tabs and panes."""
 
+ALARM_ROOM = 12
+"""Columns that the first alarm has at least, where anything can make room for it."""
+
 
 def strip(picture: Picture, width: int) -> Line:
-    """Clock and its sync, phase and race time, devices, saved, waiting and its age, first alarm; in fixed columns."""
-    state, stale = picture.state, picture.gone is not None
-    up = sum(device.state is LinkState.UP for device in state.devices)
-    bar = (picture.bar, "dim")
-    line: Line = [
-        (words.clock(picture.now, picture.zone) + " ", ""),
-        _sync(picture),
-        bar,
-        (_race(picture), "" if state.phase is Phase.RACE else "warn"),
-        bar,
-        (f"{f'DEV {up}/{len(state.devices)}':<8}", "good" if up == len(state.devices) else "bad"),
-        bar,
-        _saved(state.journal, width),
-        bar,
-        _waiting(picture),
-        bar,
-    ]
-    if stale:
+    """Clock and its sync, phase and race time, devices, saved, waiting and its age, first alarm; in fixed columns.
+
+    A terminal below 80 columns loses, in this order and until an alarm can be read, the frames saved, what waits, the
+    sync of the clock and the race time; but nothing that tells of trouble.
+    """
+    state, bar = picture.state, (picture.bar, "dim")
+    saved, waiting, sync = _saved(state.journal, width), _waiting(picture), _sync(picture)
+    race = (_race(picture), "" if state.phase is Phase.RACE else "warn")
+    columns = [(words.clock(picture.now, picture.zone), ""), sync, race, _devices(state), saved, waiting]
+    for column in (saved, waiting, sync, race):
+        if sum(len(text) + 1 for text, _ in columns) + ALARM_ROOM > width and column[1] in ("", "dim", "good"):
+            columns.remove(column)
+    line: Line = []
+    for column in columns:
+        line += [column, (" ", "") if column is columns[0] and sync in columns else bar]
+    if picture.gone is not None:
         line = [("".join(text for text, _ in line), "stale")]
     room = width - sum(len(text) for text, _ in line)
     line.append(_alarm(picture, room))
     return line
+
+
+def _devices(state: EngineState) -> tuple[str, str]:
+    up, all_ = sum(device.state is LinkState.UP for device in state.devices), len(state.devices)
+    return f"{f'DEV {up}/{all_}':<{max(8, len(f'DEV {all_}/{all_}'))}}", "good" if up == all_ else "bad"
 
 
 def _sync(picture: Picture) -> tuple[str, str]:
@@ -129,12 +135,8 @@ def last_incident(picture: Picture, width: int) -> Line:
 
 
 def footer(hints: tuple[tuple[str, str], ...], width: int) -> Line:
-    """At most eight keys with what they do here, as many as fit."""
-    line: Line = []
-    used = 0
-    for key, what in hints[:8]:
-        if used + len(key) + len(what) + 3 > width:
-            break
-        line += [(f" {key}", "key"), (f" {what} ", "")]
-        used += len(key) + len(what) + 3
-    return line
+    """At most eight keys with what they do here, as many as fit; the last to go is the one that tells the others."""
+    shown = list(hints[:8])
+    while len(shown) > 1 and sum(len(key) + len(what) + 3 for key, what in shown) > width:
+        shown.pop(-2 if shown[-1][0] == "?" else -1)
+    return [run for key, what in shown for run in ((f" {key}", "key"), (f" {what} ", ""))]

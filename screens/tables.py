@@ -51,7 +51,9 @@ class Table:
             return [*out, [(words.fit(f"no {self.name} in the settings", width), "dim")]]
         crowded = len(names) > room
         visible = room - 1 if crowded else room
-        first = max(0, min(self._cursor - visible + 1, len(names) - visible))
+        first = max(0, min(self._cursor - visible + 1, len(names) - visible)) if active else 0
+        if crowded and not active:  # Nobody scrolls here: what needs a look comes first.
+            names = sorted(names, key=lambda name: _is_up(name, picture))
         shown = names[first : first + visible]
         for number, name in enumerate(shown, first):
             line = self._line(name, width, picture)
@@ -61,10 +63,14 @@ class Table:
         return out
 
 
+def _is_up(name: str, picture: Picture) -> bool:
+    one = picture.device(name) or picture.export(name)
+    return one is not None and one.state == "up"
+
+
 def _rest(names: list[str], picture: Picture) -> str:
     """What is not shown, and whether that matters."""
-    found = [picture.device(name) or picture.export(name) for name in names]
-    down = sum(one is not None and one.state != "up" for one in found)
+    down = sum(not _is_up(name, picture) for name in names)
     return f"+{len(names)} more" + (f", {down} not up" if down else ", all up")
 
 

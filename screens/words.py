@@ -3,6 +3,7 @@
 Unknown and zero look different: unknown is `?` (we ought to know) or `-` (there is nothing to know).
 """
 
+import textwrap
 from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -54,6 +55,11 @@ def brief(name: str, width: int) -> str:
         tail = (width - 1) // 2
         name = f"{name[: width - 1 - tail]}~{name[-tail:]}"
     return fit(name, width)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A sentence in as many lines of at most `width` characters as it takes; none for an empty one."""
+    return textwrap.wrap(clean(text), max(1, width), break_on_hyphens=False)
 
 
 def day_ns(wall: int, zone: ZoneInfo) -> int:

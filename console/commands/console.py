@@ -35,6 +35,7 @@ def attach(args: argparse.Namespace) -> int:
         theme=args.theme or "",
         bell=not args.no_bell,
         start=None if args.observe else partial(_start_again, where),
+        farewell=not args.no_farewell,
     )
 
 

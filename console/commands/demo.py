@@ -66,7 +66,8 @@ async def _watched(args: argparse.Namespace, directory: Path) -> None:
     async with _race(args.seed, directory) as race:
         print(f"attach a second console from another terminal:\n  {race.attach}", file=sys.stderr)
         # The screens run their own event loop, in the main thread of a process that has nothing else to do.
-        screens = await asyncio.create_subprocess_exec(*_racedeck("attach", directory), *_look(args))
+        # What becomes of this engine is said below, not by the console, which knows only of engines that run on.
+        screens = await asyncio.create_subprocess_exec(*_racedeck("attach", directory), "--no-farewell", *_look(args))
         watched = asyncio.create_task(screens.wait())
         try:
             await asyncio.wait({watched}, timeout=args.seconds)

@@ -45,6 +45,8 @@ def status_lines(state: EngineState) -> list[str]:
     now = show.clock_time(state.now, zone, 0)
     sync = {True: "synchronised", False: "NOT synchronised", None: "synchronisation unknown"}[state.clock.synced]
     journal = state.journal
+    names = [*(one.name for one in state.devices), *(one.name for one in state.exports)]
+    name = max(14, max(map(len, names), default=0))
     lines = [
         f"{state.event}: phase {state.phase}, {now} {state.timezone}, clock {sync}",
         f"journal {journal.state.upper()}: {journal.frames} frames, {journal.passings} passings saved"
@@ -52,21 +54,24 @@ def status_lines(state: EngineState) -> list[str]:
         + (f", {journal.dropped} LOST" if journal.dropped else "")
         + (f" ({journal.reason})" if journal.reason else ""),
         "",
-        f"{'DEVICE':<14} {'STATE':<24} {'HEARD':>8} {'FRAMES':>8} {'PASSINGS':>8}  WHERE",
+        f"{'DEVICE':<{name}} {'STATE':<24} {'HEARD':>8} {'FRAMES':>8} {'PASSINGS':>8}  WHERE",
     ]
     for one in state.devices:
         word = device_word(one.state, one.retry_at, state.now)
         heard = "never" if one.heard is None else show_age(state.now - one.heard)
-        lines.append(f"{one.name:<14} {word:<24} {heard:>8} {one.frames:>8} {one.passings:>8}  {one.where}")
+        lines.append(f"{one.name:<{name}} {word:<24} {heard:>8} {one.frames:>8} {one.passings:>8}  {one.where}")
         if one.reason:
-            lines.append(f"{'':<14} {one.reason}")
+            lines.append(f"{'':<{name}} {one.reason}")
+        if one.holes:
+            lines.append(f"{'':<{name}} HOLE {', '.join(one.holes)}: the device skipped these places")
     lines += [
         "",
-        f"{'EXPORT':<14} {'STATE':<12} {'JOURNALED':>9} {'SENT':>7} {'TCP':>7} {'WAIT':>6} {'HELD':>6}  WHERE",
+        f"{'EXPORT':<{name}} {'STATE':<12} {'JOURNALED':>9} {'SENT':>7} {'TCP':>7} {'WAIT':>6} {'HELD':>6} "
+        f"{'UNMAPPED':>8}  WHERE",
     ]
     lines += [
-        f"{one.name:<14} {one.state:<12} {one.journaled:>9} {one.sent:>7} {show.known(one.tcp):>7} "
-        f"{one.waiting:>6} {one.held:>6}"
+        f"{one.name:<{name}} {one.state:<12} {one.journaled:>9} {one.sent:>7} {show.known(one.tcp):>7} "
+        f"{one.waiting:>6} {one.held:>6} {one.unmapped:>8}"
         f"  {one.where}" + (f"  {one.reason}" if one.reason else "")
         for one in state.exports
     ]

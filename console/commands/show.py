@@ -182,6 +182,11 @@ def clock_time(wall: int | None, zone: tzinfo, digits: int = 2) -> str:
     return f"{moment:%H:%M:%S}" + (f".{fraction}" if digits else "")
 
 
+def digits_of(time: str | None) -> int:
+    """How many decimals a device printed: a derived time shows no more, and no fewer."""
+    return min(9, len(time.rpartition(".")[2])) if time and "." in time else 0
+
+
 def escaped(raw: bytes) -> str:
     """Bytes as one line that no terminal obeys: printable ASCII as it is, the rest as \\xNN, \\r, \\n, \\t."""
     return repr(raw)[2:-1].replace('\\"', '"').replace("\\'", "'")
@@ -201,7 +206,7 @@ def frame_line(frame: Frame, zone: tzinfo) -> str:
     return f"{frame.seq:8d}  {when}  {frame.device:<12} {arrow} {escaped(frame.raw)}  {plain(frame.label)}{by}{flaw}"
 
 
-PASSING_HEAD = f"{'#':>8}  {'TIME OF DAY':<12} {'DEVICE TIME':<16} {'DEVICE':<12} {'POINT':<12} {'BIB/TAG':<10} STATUS"
+PASSING_HEAD = f"{'#':>8}  {'TIME OF DAY':<15} {'DEVICE TIME':<16} {'DEVICE':<12} {'POINT':<12} {'BIB/TAG':<10} STATUS"
 
 
 def passing_line(resolved: Resolved, zone: tzinfo) -> str:
@@ -211,8 +216,9 @@ def passing_line(resolved: Resolved, zone: tzinfo) -> str:
     status = one.status if one.phase != "TEST" else f"{one.status} TEST"
     if one.of is not None:
         status += f" of #{one.of}"
+    when = clock_time(resolved.utc, zone, digits_of(one.time))
     return (
-        f"{one.seq:8d}  {clock_time(resolved.utc, zone):<12} {plain(one.time or '?'):<16} {one.device:<12} "
+        f"{one.seq:8d}  {when:<15} {plain(one.time or '?'):<16} {one.device:<12} "
         f"{plain(resolved.point or '?'):<12} {plain(who):<10} {status}"
     )
 

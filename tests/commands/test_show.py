@@ -73,6 +73,11 @@ def test_times_with_a_zone_and_unknown_ones() -> None:
     assert (show.known(None), show.known(0)) == ("-", "0")
 
 
+def test_a_time_of_day_has_the_digits_of_its_device() -> None:
+    assert "  12:00:00        1780315200 " in show.passing_line(punch(), PARIS)
+    assert "  12:00:00.00000  12:00:00.00000 " in show.passing_line(punch(time="12:00:00.00000"), PARIS)
+
+
 @given(st.binary(max_size=200), st.text(max_size=50))
 def test_no_line_acts_on_a_terminal(raw: bytes, label: str) -> None:
     frame = Frame(seq=1, device="d", direction=Direction.RX, wall=NOON, mono=0, raw=raw, label=label, flaw=label)

@@ -112,6 +112,14 @@ async def test_what_the_terminal_shows_is_what_was_painted(socket: Path) -> None
         assert "\x1b[?1049l" in terminal.screen.modes
 
 
+async def test_the_demo_speaks_for_its_engine_itself(socket: Path) -> None:
+    async with engine_at(socket, FakeEngine()), console(socket, "farewell=False") as terminal:
+        await terminal.sees("SAVED 4212")
+        terminal.type("q")
+        assert await terminal.process.wait() == 0
+        assert "runs on" not in terminal.screen.text
+
+
 async def test_no_color_sends_no_colour(socket: Path) -> None:
     async with engine_at(socket, FakeEngine()), console(socket, NO_COLOR="1") as terminal:
         await terminal.sees("SAVED 4212")

@@ -450,6 +450,39 @@ async def test_a_burst_of_keys_is_taken_in_order(socket: Path) -> None:
         assert changes(console.engine) == []
 
 
+async def test_the_narrowest_terminal_still_tells_of_alarms_and_help(socket: Path) -> None:
+    async with console_on(socket, size=(60, 15)) as console:
+        assert console.lines[0].startswith("10:41:59│RACE 1:11:59 │DEV 2/4 │WAIT 14 0:42│!start DOWN")
+        assert console.lines[-1].rstrip().endswith("? help")
+
+
+async def test_a_crowded_table_shows_first_what_needs_a_look(socket: Path) -> None:
+    engine = FakeEngine()
+    up = [device for device in engine.state().devices if device.state is LinkState.UP]
+    down = [device for device in engine.state().devices if device.state is LinkState.DOWN]
+    crowd = [msgspec.structs.replace(up[0], name=f"up-{number}") for number in range(9)]
+    engine.changes |= {"devices": (*crowd, *down)}
+    async with console_on(socket, engine) as console:
+        await console.sees("start   DOWN retry", "more, all up")
+        await console.press("tab")
+        await console.sees("up-0", "more, 1 not up")
+
+
+async def test_an_incident_is_read_whole_and_leads_to_its_frame(socket: Path) -> None:
+    engine = FakeEngine()
+    text = "no link: " + "very far away " * 12 + "see racedeck ports"
+    engine.incidents += [incident(4, 0, Level.ALARM, "chute", text), incident(5, 4200, Level.NOTE, "chute", "odd")]
+    async with console_on(socket, engine) as console:
+        await console.press("i", "up", "enter")
+        await console.sees("INCIDENT 4  chute", "see racedeck ports")
+        await console.press("enter")
+        await console.sees("INCIDENT 4  chute")
+        await console.press("escape", "down", "enter", "enter")
+        await console.sees("FRAME 4200  ")
+        await console.press("escape")
+        await console.sees("INCIDENT 5  chute", "Enter its frame")
+
+
 # --- commands ---
 
 
