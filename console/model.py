@@ -124,7 +124,7 @@ class Reading(Struct, frozen=True, kw_only=True):
     """The timer's event or run, where the frame itself tells it; else timing fills in the one in force."""
     origin: Origin = Origin.LIVE
     change: str = ""
-    """The device's own correction of an earlier record: `bib`, `unassigned`, `cancelled`, `duplicate`, `value`."""
+    """The device's own correction of an earlier record: `bib`, `unassigned`, `cancelled`, `value`."""
     value: str = ""
     by_event: bool = False
     shared: bool = False
@@ -150,7 +150,7 @@ class Start(Struct, frozen=True, kw_only=True):
 
 
 class EventIs(Struct, frozen=True):
-    """What follows belongs to this event of the timer."""
+    """What follows belongs to this event of the timer; empty: to none."""
 
     event: str
 
@@ -283,7 +283,11 @@ class TimingState(Struct, frozen=True, kw_only=True):
     event: str | None = None
     event_before: str | None = None
     """The event in force when the retransmit under way began."""
+    event_after: str | None = None
+    """What the last EVENT line said after a pause in the retransmit: in force if that turns out to be cut off."""
     retransmit: bool = False
+    told_again: int | None = None
+    """Arrival (wall ns) of the last line of the retransmit under way, to half a second."""
     gun_ns: int | None = None
     """What the clock showed at its last live START line, and ..."""
     gun_wall: int | None = None

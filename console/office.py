@@ -15,6 +15,7 @@ from console.devices import driver_class
 from console.devices.driver import CommandError
 from console.model import Act, DeviceState, EngineState, Kind, Level, Phase
 from console.timing.holes import in_words
+from console.timing.judge import generation_now
 
 if TYPE_CHECKING:
     from console.engine import Engine
@@ -178,7 +179,7 @@ class Office:
         if call.device and call.device not in known:
             raise LookupError(f"no device {call.device!r}; there are {', '.join(known) or 'none'}")
         for name in [call.device] if call.device else known:
-            generation = self._engine.journal.timing(name).generation
+            generation = generation_now(self._engine.journal.timing(name), self._engine.journal.event)
             await self._act("gun", {"device": name, "wall": call.wall, "ns": 0, "generation": generation}, who)
         text = f"gun set for {call.device or 'all devices'}"
         self._engine.trouble(Level.NOTE, call.device or "engine", f"{text} ({who})")

@@ -4,6 +4,7 @@ Pure: the journal's writer calls it inside the transaction that stores the frame
 identities up in. Same frames, same order, same answer; that is what makes a recovered event equal to the lost one.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from msgspec import Struct, structs
@@ -28,6 +29,7 @@ from console.model import (
     TimingState,
     Trouble,
 )
+from console.timing import retransmit
 from console.timing.holes import in_words, narrow, open_gap
 
 START_TOLERANCE = 2 * SECOND
@@ -93,19 +95,19 @@ class _Session:
             case Start():
                 self.start(fact)
             case EventIs():
-                self.remember(event=fact.event)
+                self.state = retransmit.event_is(self.state, self.draft.wall, fact.event)
             case RetransmitBegin():
-                # A retransmit that begins inside one (its end was lost) must not forget the event before the first.
-                before = self.state.event_before if self.state.retransmit else self.state.event
-                self.remember(retransmit=True, event_before=before)
+                self.state = retransmit.begin(self.state, self.draft.wall)
             case RetransmitEnd():
                 if self.state.retransmit:
-                    self.remember(retransmit=False, event=self.state.event_before, event_before=None)
+                    self.state = retransmit.end(self.state)
 
     # --- marks ---
 
     def start(self, start: Start) -> None:
         """A START line: a gun, and a new generation where it sets the clock back."""
+        if retransmit.is_over_at_start(self.state, self.draft.wall):
+            self.cut_off()
         origin = Origin.RETRANSMIT if self.state.retransmit else Origin.LIVE
         if origin is Origin.LIVE:
             if self.sets_clock_back(start):
@@ -130,47 +132,66 @@ class _Session:
         newest = self.index.newest_ns(self.draft.device, self.state.generation)
         if newest is not None and start.ns < newest:
             return True
-        if self.state.gun_ns is None or self.state.gun_wall is None:
-            return False
-        should_show = self.state.gun_ns + (self.draft.wall - self.state.gun_wall)
-        return start.ns < should_show - START_TOLERANCE
+        should_show = retransmit.should_show(self.state, self.draft.wall)
+        return should_show is not None and start.ns < should_show - START_TOLERANCE
+
+    def cut_off(self) -> None:
+        """The retransmit under way has ended without saying so."""
+        self.trouble(Level.WARNING, "the retransmit was cut off, or its end was lost: start it again on the timer")
+        self.state = retransmit.end(self.state, cut_off=True)
 
     # --- readings ---
 
     def reading(self, reading: Reading) -> None:
-        scope = self.scope(reading)
-        identity, value = scope + reading.identity, reading.value
-        known = self.index.same(identity)
+        if reading.kind is not Kind.GUN and retransmit.is_over(self.state, self.draft.wall, reading):
+            self.cut_off()
+        if self.state.retransmit:
+            self.state = retransmit.goes_on(self.state, self.draft.wall)
+        own, scope = self.scope(reading), self.home(reading)
+        known = self.index.same(scope + reading.identity)
+        told = [one for one in known if one.passing.status is not Status.REPEAT] or known
         series = scope + reading.series if reading.series else ""
         join = scope + reading.join if reading.join else ""
+        half = self.index.joined(join) if join else None
+        value = reading.value
 
-        status, of, extra = Status.LIVE, None, reading.extra
-        equal = next((one for one in known if one.value == value), None)
-        if reading.change:
-            status, of = self.own_correction(reading, known, value)
-            if status is Status.CORRECTION and of and reading.change == "bib":
-                extra = {**extra, "was": of.passing.bib}
-        elif equal:
+        status, of, change, extra = Status.LIVE, None, reading.change, reading.extra
+        if change:
+            status, of = self.own_correction(reading, told)
+        elif equal := self.equal(value, known, told):
             status, of = Status.REPEAT, equal
+        elif told and all(one.passing.change for one in told):
+            # The original of what we know corrected already: it came late, and says nothing new.
+            status, of = Status.REPEAT, told[-1]
         elif known and self.late(reading):
-            status, of = Status.CORRECTION, known[-1]
+            status, of = Status.CORRECTION, told[-1]
+            change = "value" if not reading.bib or reading.bib == of.passing.bib else "bib"
             self.trouble(Level.WARNING, f"{self.words(reading)} differs from #{of.passing.seq}: kept as a correction")
         elif known:
             self.trouble(
                 Level.ALARM,
                 f"{self.words(reading)} collides with #{known[-1].passing.seq}, another value: kept as a new passing",
             )
-        elif join and (half := self.index.joined(join)):
+        elif half:
             status, of = Status.JOINED, half
         elif reading.window and (first := self.first_touch(reading, series)):
             status, of = Status.REPEAT, first
+            if reading.origin is Origin.READOUT and (reading.position or 0) < (first.position or 0):
+                # What the card holds is the first touch; that line of the station has not reached us.
+                status, change = Status.CORRECTION, "value"
+                self.trouble(Level.WARNING, f"{self.words(reading)} on the card is before #{first.passing.seq}")
 
+        if status is Status.CORRECTION and of and change == "bib":
+            extra = {**extra, "was": of.passing.bib}
         if status is Status.LIVE and series and not reading.window and reading.position is not None:
             self.count(reading, series, reading.position)
+        passing = self.passing(reading, status, _whose(of, change), change, extra)
+        if scope != own and not reading.shared and (first := [*known, half][0]):
+            passing = structs.replace(passing, generation=first.passing.generation, event=first.passing.event)
         self.passings.append(
             Judged(
-                passing=self.passing(reading, status, of.passing.seq if of else None, extra),
-                identity=identity,
+                passing=passing,
+                identity=scope + reading.identity,
                 value=value,
                 series=series,
                 position=reading.position,
@@ -178,14 +199,48 @@ class _Session:
             )
         )
 
-    def own_correction(self, reading: Reading, known: list[Judged], value: str) -> tuple[Status, Judged | None]:
+    def home(self, reading: Reading) -> str:
+        """Where this reading belongs: what goes in front of its keys.
+
+        What is told again, or corrected by the device itself, may be of an earlier race, or of an event that was not
+        known when it was told first. It is taken for that only if it says exactly the same; never for a passing of
+        TEST, so that a race that was timed in TEST can be fetched by a retransmit.
+        """
+        own = self.scope(reading)
+        if self.late(reading) or reading.change:
+            for is_told in (self.is_told, self.is_half_told):
+                for scope in (own, *self.scopes_before(reading)):
+                    if is_told(reading, scope):
+                        return scope
+        return own
+
+    def is_told(self, reading: Reading, scope: str) -> bool:
+        """Whether exactly this is known there."""
+        known = self.index.same(scope + reading.identity)
+        if reading.change:
+            return bool(known)
+        return any(one.value == reading.value and one.passing.phase is not Phase.TEST for one in known)
+
+    def is_half_told(self, reading: Reading, scope: str) -> bool:
+        """Whether the other line of the same place, with the same time, is known there."""
+        half = self.index.joined(scope + reading.join) if reading.join else None
+        return bool(half and half.passing.ns == reading.ns and half.passing.phase is not Phase.TEST)
+
+    def equal(self, value: str, known: list[Judged], told: list[Judged]) -> Judged | None:
+        """What this value repeats. In a retransmit the last correction counts: the timer may have gone back on it."""
+        corrected = self.state.retransmit and told and told[-1].passing.status is Status.CORRECTION
+        return next((one for one in (told[-1:] if corrected else known) if one.value == value), None)
+
+    def own_correction(self, reading: Reading, told: list[Judged]) -> tuple[Status, Judged | None]:
         """A correction by the device's own message; without the record it speaks of, it is all we have of it."""
-        latest = known[-1] if known else None
-        if latest is None:
-            return Status.LIVE, None
-        if latest.passing.change == reading.change and latest.value == value:
+        cancelled = reading.change == "cancelled"
+        if not told:
+            return (Status.CANCELLED if cancelled else Status.LIVE), None
+        latest = told[-1]
+        said = latest.passing.change == reading.change or (reading.change == "bib" and not latest.passing.change)
+        if said and latest.value == reading.value:
             return Status.REPEAT, latest
-        return (Status.CANCELLED if reading.change == "cancelled" else Status.CORRECTION), latest
+        return (Status.CANCELLED if cancelled else Status.CORRECTION), latest
 
     def first_touch(self, reading: Reading, series: str) -> Judged | None:
         """The punch within the window that this one touches again. A step further back in time is said."""
@@ -229,7 +284,19 @@ class _Session:
         event = reading.event or self.state.event or ""
         return f"{self.draft.device}|{self.state.generation}|" + (f"{event}|" if reading.by_event else "")
 
-    def passing(self, reading: Reading, status: Status, of: int | None, extra: dict[str, Scalar]) -> Passing:
+    def scopes_before(self, reading: Reading) -> Iterator[str]:
+        """Under which it may have been told before, newest first; `|`: when the timer's event was not known yet."""
+        own = self.scope(reading)
+        source, _, event = own.split("|", 2)
+        newest, oldest = (self.event.round, 0) if reading.shared else (self.state.generation, 1)
+        for number in range(newest, oldest - 1, -1):
+            for part in {event: None, "|" * reading.by_event: None}:
+                if (scope := f"{source}|{number}|{part}") != own:
+                    yield scope
+
+    def passing(
+        self, reading: Reading, status: Status, of: int | None, change: str, extra: dict[str, Scalar]
+    ) -> Passing:
         origin = reading.origin
         if origin is Origin.LIVE and self.state.retransmit:
             origin = Origin.RETRANSMIT
@@ -254,7 +321,7 @@ class _Session:
             origin=origin,
             status=status,
             of=of,
-            change=reading.change,
+            change=change,
             extra=extra,
         )
 
@@ -272,7 +339,9 @@ class _Session:
             round=self.state.round if round is None else round,
             event=self.state.event,
             event_before=self.state.event_before,
+            event_after=self.state.event_after,
             retransmit=self.state.retransmit,
+            told_again=self.state.told_again,
         )
 
     def remember(self, **changes: object) -> None:
@@ -286,3 +355,18 @@ def next_event_state(event: EventState, phase: Phase) -> EventState:
     """The event's state after the operator has chosen `phase`: leaving TEST opens a new round."""
     left_test = event.phase is Phase.TEST and phase is not Phase.TEST
     return EventState(phase=phase, round=event.round + left_test)
+
+
+def generation_now(state: TimingState, event: EventState) -> int:
+    """The generation that the device's next frame will belong to, if it is no START line."""
+    return state.generation + (state.round != event.round)
+
+
+def _whose(of: Judged | None, change: str) -> int | None:
+    """The passing that `of` stands for: the first of its repeats; the place, where its other half is given a bib."""
+    if of is None:
+        return None
+    passing = of.passing
+    named = passing.status is Status.JOINED and change == "bib" and not passing.bib
+    stands_for = passing.status is Status.REPEAT or named
+    return passing.of if stands_for else passing.seq
