@@ -37,7 +37,7 @@ client in the wild gives up after 15 s (thcom.md, section 1.2)."""
 REMEMBERED = 20_000
 """Live results whose like in a download is known for a repeat."""
 
-CHANGES = {"-": "unassigned", "*": "bib", "=": "duplicate", "C": "cancelled"}
+CHANGES = {"-": "unassigned", "*": "bib", "C": "cancelled"}
 """State of a time -> what it corrects of the record with the same channel, sequence number, time and day."""
 
 
@@ -138,9 +138,12 @@ class Thcom(Driver[ThcomSettings]):
                 return (self._result(record),)
             case RunOpen(run=run, name=name):
                 self.facts["run"] = f"{run} {name} (open)"
+                self._run = None  # a download that has lost its end is over
                 return (EventIs(run),)
             case RunClose(run=run):
                 self.facts["run"] = f"{run} (closed)"
+                self._run = None
+                return (EventIs(""),)
             case DownloadStart(run=run):
                 self._run = run
                 self._downloaded.clear()
@@ -172,10 +175,16 @@ class Thcom(Driver[ThcomSettings]):
             extra["ideal"] = True
         recalled = time.tag[0] != "T"
         identity = f"{time.channel}/{time.sequence}/{time.ns}/{time.day or 0}"
+        if state == "I":
+            # An ideal start stands beside the impulse of the same number, it does not correct it (inferred).
+            identity = f"ideal/{identity}"
+        if state == "=":
+            # The command for it (015) names two bibs: one competitor's time is given to another one, too (inferred).
+            extra["duplicate"] = True
+            identity = f"duplicate/{bib or ''}/{identity}"
         return Reading(
             kind=Kind.IMPULSE,
-            # An ideal start stands beside the impulse of the same number, it does not correct it (inferred).
-            identity=f"ideal/{identity}" if state == "I" else identity,
+            identity=identity,
             value=bib or "",
             time=time.time,
             ns=time.ns,

@@ -79,7 +79,7 @@ def test_no_bib_and_no_date_are_unknown() -> None:
 
 @pytest.mark.parametrize(
     ("tag", "change", "bib"),
-    [("T*", "bib", "2"), ("T-", "unassigned", None), ("TC", "cancelled", "2"), ("T=", "duplicate", "2")],
+    [("T*", "bib", "2"), ("T-", "unassigned", None), ("TC", "cancelled", "2")],
 )
 def test_corrections_speak_of_the_same_impulse(tag: str, change: str, bib: str | None) -> None:
     first = reading(serial_driver(), "TN    7    2 M1 19:30:58.41200  6994")
@@ -96,6 +96,31 @@ def test_inserted_and_ideal_times_are_new() -> None:
     ideal = reading(driver, "TI    1    1  1 11:11:12.00000  6994")
     assert (ideal.change, ideal.extra["ideal"]) == ("", True)
     assert ideal.identity != start.identity
+
+
+def test_a_duplicate_gives_the_time_to_another_competitor_too() -> None:
+    driver = serial_driver()
+    first = reading(driver, "TN    7    2 M1 19:30:58.41200  6994")
+    other, again, third = (reading(driver, f"T={bib:>5}    2 M1 19:30:58.41200  6994") for bib in (8, 8, 9))
+    assert (other.change, other.bib, other.ns, other.extra["duplicate"]) == ("", "8", first.ns, True)
+    assert other.identity == again.identity
+    assert len({first.identity, other.identity, third.identity}) == 3
+
+
+def test_what_comes_after_a_closed_run_belongs_to_none() -> None:
+    driver = serial_driver()
+    (opened,) = hear(driver, "OP 01  00 PTB SEQUENTIAL 1-4 ")
+    (closed,) = hear(driver, "CL 01")
+    assert (opened.facts, closed.facts) == ((EventIs("01"),), (EventIs(""),))
+
+
+@pytest.mark.parametrize("mark", ["OP 02  00 START - FINISH     ", "CL 01"])
+def test_a_download_without_its_end_ends_with_the_next_run(mark: str) -> None:
+    driver = serial_driver()
+    hear(driver, "DS 01  00 START - FINISH     ")
+    hear(driver, mark)
+    result = reading(driver, "RR    0    2           2.47700")
+    assert (result.origin, result.event) == (Origin.LIVE, None)
 
 
 def test_a_recalled_time_is_the_live_one() -> None:
