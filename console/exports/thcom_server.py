@@ -159,9 +159,9 @@ def _result(passing: Passing) -> str:
             unit = str(extra.get("unit", ""))
             return thcom.speed_line(_int(extra["number"]), passing.bib or "0", float(extra["speed"] or 0), unit)
         case "IR":
-            return thcom.result_line("IR", _int(extra["intermediate"]), passing.bib or "0", _ns(passing))
+            return thcom.result_line("IR", _int(extra.get("intermediate", 0)), passing.bib or "0", _ns(passing))
         case "DR":
-            return thcom.result_line("DR", _int(extra["winner"]), passing.bib or "0", _ns(passing))
+            return thcom.result_line("DR", _int(extra.get("winner", 0)), passing.bib or "0", _ns(passing))
         case tag:
             return thcom.result_line(tag, _int(extra.get("rank", 0)), passing.bib or "0", _ns(passing))
 

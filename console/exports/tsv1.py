@@ -61,6 +61,8 @@ class TsV1(ListeningExport[TsV1Settings]):
             return "first seen"
         if passing.change == "cancelled":
             return "cancelled"
+        if passing.extra.get("ideal"):
+            return "an ideal start: nobody passed then"
         if passing.kind is Kind.LAP and not passing.bib:
             return "a lap of nobody"
         if passing.status is Status.JOINED and not passing.bib:

@@ -303,6 +303,19 @@ async def test_a_cp545_takes_four_clients() -> None:
         await fifth.close()
 
 
+async def test_a_difference_between_nobody_in_particular() -> None:
+    """The device does not know who was on course."""
+    desk = MemoryDesk()
+    async with running(make(desk)) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        for record in ("DR", "IR"):
+            desk.add(kind=Kind.RESULT, bib=None, time="0.01000", ns=SECOND // 100, extra={"record": record})
+        assert await client.line() == b"DR    0    0           0.01000"
+        assert await client.line() == b"IR 0       0           0.01000"
+        await client.close()
+
+
 async def test_what_does_not_fit_the_columns_is_unmapped() -> None:
     desk = MemoryDesk()
     export = make(desk)

@@ -59,6 +59,7 @@ async def test_what_is_not_for_it() -> None:
         desk.add(read_type=1)
         desk.add(kind=Kind.RESULT)
         desk.add(kind=Kind.LAP, bib=None)
+        desk.add(kind=Kind.IMPULSE, extra={"record": "TI", "ideal": True})
         (wanted,) = desk.add()
         assert await chips(client, 1) == [wanted.seq]
         (peer,) = export.state().peers
