@@ -75,7 +75,10 @@ async def _watched(args: argparse.Namespace, directory: Path) -> None:
             if not watched.done():
                 screens.terminate()
             await watched
-        state = await race.end()
+        try:
+            state = await race.end()
+        except EngineGoneError:  # stopped from the console, with Q
+            state = race.client.state
     print(f"the demo is over: {_totals(state)}; nothing is left running", file=sys.stderr)
 
 
