@@ -26,6 +26,7 @@ from console.model import (
     LinkState,
     RetransmitBegin,
     RetransmitEnd,
+    Start,
     Trouble,
 )
 
@@ -274,7 +275,9 @@ class DeviceRunner:
         """Journal a frame of the device, with the incidents that it causes."""
         self._heard = wall
         for fact in frame.facts:
-            if isinstance(fact, RetransmitBegin | RetransmitEnd):
+            if isinstance(
+                fact, RetransmitBegin | RetransmitEnd | Start
+            ):  # a race that starts ends one that was cut off
                 self._retransmit = isinstance(fact, RetransmitBegin)
         if not self._retransmit:
             self._drift = drift(frame, wall, self._desk.zone, self._drift)

@@ -111,18 +111,22 @@ class TimeMachine(Driver[TimeMachineSettings]):
             case Start(time=time, mode=mode):
                 kind = "time of day" if self.settings.clock == "day" else "race clock"
                 self.facts["clock"] = f"{kind}, START {mode} {time}"
+                self._end_retransmit()  # a START is never told again: if one was under way, it was cut off
             case EventIs(event):
                 self._event = event
             case RetransmitBegin():
                 self._event_before = self._event_before if self._retransmit else self._event
                 self._retransmit = True
-            case RetransmitEnd() if self._retransmit:
-                self._event = self._event_before
-                self._retransmit = False
+            case RetransmitEnd():
+                self._end_retransmit()
         self.facts["line"] = self._line()
         self.facts["state"] = "RETRANSMIT" if self._retransmit else "FLOWING"
         if self._event:
             self.facts["event"] = self._event
+
+    def _end_retransmit(self) -> None:
+        if self._retransmit:
+            self._event, self._retransmit = self._event_before, False
 
     def _line(self) -> str:
         own = self.settings

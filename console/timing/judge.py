@@ -147,7 +147,8 @@ class _Session:
             self.cut_off()
         if self.state.retransmit:
             self.state = retransmit.goes_on(self.state, self.draft.wall)
-        own, scope = self.scope(reading), self.home(reading)
+        own = self.scope(reading)
+        scope = self.home(reading, own)
         known = self.index.same(scope + reading.identity)
         told = [one for one in known if one.passing.status is not Status.REPEAT] or known
         series = scope + reading.series if reading.series else ""
@@ -199,17 +200,16 @@ class _Session:
             )
         )
 
-    def home(self, reading: Reading) -> str:
+    def home(self, reading: Reading, own: str) -> str:
         """Where this reading belongs: what goes in front of its keys.
 
         What is told again, or corrected by the device itself, may be of an earlier race, or of an event that was not
         known when it was told first. It is taken for that only if it says exactly the same; never for a passing of
         TEST, so that a race that was timed in TEST can be fetched by a retransmit.
         """
-        own = self.scope(reading)
         if self.late(reading) or reading.change:
             for is_told in (self.is_told, self.is_half_told):
-                for scope in (own, *self.scopes_before(reading)):
+                for scope in (own, *self.scopes_before(reading, own)):
                     if is_told(reading, scope):
                         return scope
         return own
@@ -284,9 +284,8 @@ class _Session:
         event = reading.event or self.state.event or ""
         return f"{self.draft.device}|{self.state.generation}|" + (f"{event}|" if reading.by_event else "")
 
-    def scopes_before(self, reading: Reading) -> Iterator[str]:
+    def scopes_before(self, reading: Reading, own: str) -> Iterator[str]:
         """Under which it may have been told before, newest first; `|`: when the timer's event was not known yet."""
-        own = self.scope(reading)
         source, _, event = own.split("|", 2)
         newest, oldest = (self.event.round, 0) if reading.shared else (self.state.generation, 1)
         for number in range(newest, oldest - 1, -1):

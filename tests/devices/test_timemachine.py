@@ -159,6 +159,12 @@ def test_a_retransmit_is_bracketed_and_the_event_before_it_comes_back() -> None:
     assert driver.facts["event"] == "255"
 
 
+def test_a_start_line_ends_a_retransmit_that_was_cut_off() -> None:
+    driver = machine()
+    facts(driver, vector("event_255") + vector("retransmit_begin") + b"\x00EVENT 007\r\n" + vector("start_xc_zero"))
+    assert (driver.facts["state"], driver.facts["event"]) == ("FLOWING", "255")
+
+
 def test_every_fact_of_a_session_in_order() -> None:
     driver = machine()
     heard = driver.receive(vector("retransmit_full"), 0)

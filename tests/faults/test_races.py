@@ -1,16 +1,18 @@
 """What makes results wrong: retransmits, a second race on the same timer, a re-touch across a restart."""
 
+import asyncio
 import time
 from pathlib import Path
 
 from console.codecs import timemachine as tm
 from console.control.client import Client
-from console.model import SECOND
+from console.model import SECOND, Phase
 from console.simulators.otimcon_card import Card
 from console.simulators.otimcon_firmware import Station
 from console.simulators.port import PtyPort
 from console.simulators.scoring import Scoring
 from console.simulators.timemachine import TimeMachine
+from console.timing.retransmit import START_PAUSE
 from tests.faults.rig import at_work, engine, export, free_port, place, plugged, until_open, until_state
 
 HOUR = 3600 * SECOND
@@ -106,6 +108,53 @@ async def test_a_retransmit_across_a_kill(tmp_path: Path) -> None:
         assert rows[-1]["event"] == "006"
         assert rows[-1]["origin"] == "live"
         again.close()
+
+
+async def test_the_second_race_after_a_retransmit_that_the_timer_did_not_end(tmp_path: Path) -> None:
+    """It was switched off: the next START is a new race, and what it tells of the first race later is no news."""
+    port, number = PtyPort.open(tmp_path / "chute"), free_port()
+    scoring = Scoring(f"127.0.0.1:{number}", retry=0.05)
+    places = [place(number) for number in range(1, 4)]
+    start, again = tm.Start("XC", tm.clock_text(0), 0), tm.RetransmitBegin()
+    cut: list[tm.Record] = [start, tm.Event("005"), *places, again, tm.Event("005"), places[0]]
+    second: list[tm.Record] = [start, tm.Event("006"), *places[:2]]
+    both: list[tm.Record] = [again, tm.Event("005"), *places, tm.Event("006"), *places[:2], tm.RetransmitEnd()]
+    async with (
+        plugged(port),
+        engine(tmp_path, settings(port.where, number)) as (one, client),
+        at_work(scoring),
+    ):
+        await until_open(client)
+        await until_state(client, lambda state: export(state, "scoring").peers)
+        port.write(b"".join(map(tm.encode, cut)))
+        await until_state(client, lambda state: state.journal.passings == 5)
+        await asyncio.sleep(START_PAUSE / SECOND)  # the pause itself is what is to be noticed
+        port.write(b"".join(map(tm.encode, second)))
+        await until_state(client, lambda state: state.journal.passings == 8)
+        port.write(b"".join(map(tm.encode, both)))
+        state = await until_state(client, lambda state: state.journal.passings == 13)
+        rows = await one.dump("passings")
+        assert [row["status"] for row in rows] == ["live"] * 4 + ["repeat"] + ["live"] * 3 + ["repeat"] * 5
+        assert [row["generation"] for row in rows] == [1] * 5 + [2] * 3 + [1] * 3 + [2] * 2
+        assert [row["of"] for row in rows[8:]] == [2, 3, 4, 7, 8]
+        assert state.devices[0].passings == 7
+        await scoring.until(lambda: len(scoring.reads) == 7)
+
+
+async def test_a_gun_given_before_the_first_frame_after_test_is_of_the_race(tmp_path: Path) -> None:
+    """A Chronomix sends no START line: without the operator's gun there is no UTC."""
+    port = PtyPort.open(tmp_path / "chute")
+    async with plugged(port), engine(tmp_path, settings(port.where, free_port())) as (one, client):
+        await until_open(client)
+        await client.phase(Phase.TEST)
+        port.write(tm.encode(place(1)))
+        await until_state(client, lambda state: state.journal.passings == 1)
+        await client.phase(Phase.RACE)
+        await client.gun(1_795_169_730 * SECOND, "chute")
+        port.write(tm.encode(place(2)))
+        await until_state(client, lambda state: state.journal.passings == 2)
+        rehearsed, real = await one.dump("passings")
+        assert (rehearsed["utc"], real["utc"]) == (None, "2026-11-20T20:15:30.020000000Z")
 
 
 async def test_a_touch_again_across_a_restart_keeps_the_first_time(tmp_path: Path) -> None:
