@@ -135,8 +135,15 @@ class Deck(Keys):
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        # A part that fails takes the console with it: half a console would go on showing what is no longer so.
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self.parting = f"this is a fault in RaceDeck's console, please report it: {error!r}. The engine runs on."
+            self.exit(return_code=1)
 
     # --- the engine ---
 

@@ -57,9 +57,12 @@ class Client:
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
                 first = await client._first()
-        except (TimeoutError, EngineGoneError):
+        except OSError:  # no answer in time; or an engine that was killed with us at its door
             client.close()
             raise EngineGoneError(f"the engine at {path} does not answer") from None
+        except ValueError:
+            client.close()
+            raise RefusedError(f"what answers at {path} cannot be understood: is it another version's?") from None
         if isinstance(first, m.Refused):
             client.close()
             raise RefusedError(first.reason)

@@ -1,6 +1,7 @@
 """Both ends of the control socket, over a real one."""
 
 import asyncio
+import select
 import socket
 import stat
 from collections.abc import AsyncIterator, Callable
@@ -123,6 +124,28 @@ async def test_an_observer_looks_but_does_not_act(server: Server, office: FakeOf
 async def test_no_engine_is_said(tmp_path: Path) -> None:
     with pytest.raises(EngineGoneError, match="no engine answers"):
         await Client.connect(tmp_path / "event.sock")
+
+
+async def test_an_engine_that_is_killed_at_the_first_word_is_gone(tmp_path: Path) -> None:
+    # What waits in the queue of a listener whose process dies is reset, not closed.
+    path = tmp_path / "event.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        connecting = asyncio.create_task(Client.connect(path))
+        await until(lambda: select.select([listener], [], [], 0)[0])
+    with pytest.raises(EngineGoneError, match="does not answer"):
+        await connecting
+
+
+async def test_what_is_no_engine_is_refused_in_words(tmp_path: Path) -> None:
+    async def babble(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(packed(m.Hello(protocol=1, who="not an engine")))
+        writer.close()
+
+    async with await asyncio.start_unix_server(babble, tmp_path / "event.sock"):
+        with pytest.raises(RefusedError, match="cannot be understood"):
+            await Client.connect(tmp_path / "event.sock")
 
 
 async def test_a_stale_socket_is_no_obstacle(tmp_path: Path, office: FakeOffice) -> None:
