@@ -1,8 +1,8 @@
 """OTIMCON RFID stations, firmware 0.14 to 0.22: what they print, and the lines they obey (otimcon.md).
 
 A frame is a line, with three exceptions: the prompt `>` at the start of a line stands alone (it has no line end, and
-whatever comes next is glued to it); the second half of `Error: card full - ` has no line end either; and a whole card
-line or `Starting...` behind the wreck of another line is cut off from it, so that noise costs no punch.
+whatever comes next is glued to it); the second half of `Error: card full - ` has no line end either; and a whole punch
+within the wreck of a line, or card line or `Starting...` behind it, is cut off from it, so that noise costs no punch.
 """
 
 import re
@@ -118,9 +118,11 @@ _PRINTER_CODES = re.compile(r"\x1b@|\x1b!.|\x1dV.", re.DOTALL)
 _WRITING = re.compile(r"WRITING (INFO|CONTROL) TO CARD: |WRITER job: ([12])$")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?\w*")
 _FULL = re.compile(rf"(\d{{1,3}}),{_UID}".encode())
+_PUNCH = re.compile(rf"\^\d{{1,3}},{_UID},-?\d{{1,10}}\$\r?".encode())
 _WHOLE = re.compile(
-    rf"(?:\^\d{{1,3}},{_UID},-?\d{{1,10}}\$|(?:Card:|Cleared card:){_UID}\$?|Starting\.\.\.)\Z".encode()
+    rf"\^\d{{1,3}},{_UID},-?\d{{1,10}}\$|(?:(?:Card:|Cleared card:){_UID}\$?|Starting\.\.\.)\Z".encode()
 )
+"""What is whole within the wreck of a line: a punch has an end of its own, others need that of the line."""
 
 
 class Decoder:
@@ -163,9 +165,11 @@ class Decoder:
         full = card_full(raw) if self._full else None
         self._buffer.clear()
         self._searched, self._overlong = 0, False
+        # A punch that lacks nothing but its line end is whole; of anything else more might have come.
+        record = self._understand(raw.strip(b"\r").decode("ascii"))[0] if _PUNCH.fullmatch(raw) else full
         self._forget()
-        if full is not None:
-            return [Piece(raw, full)]
+        if record is not None:
+            return [Piece(raw, record)]
         return [Piece(raw, None, "cut short")] if raw else []
 
     def _end(self, at: int) -> int | None:
@@ -204,13 +208,19 @@ class Decoder:
             record, flaw = self._understand(body.decode("latin-1"))
             if record is not None:
                 return [Piece(raw, record, flaw)]
-        whole = _WHOLE.search(body)
-        if whole is None:
-            return [Piece(raw, None, flaw)]
-        record, _ = self._understand(whole[0].decode("ascii"))
-        head = raw[: whole.start()]
-        lead = [Piece[Record](head, None, flaw if was else "cut short")] if head else []
-        return [*lead, Piece(raw[whole.start() :], record)]
+        return self._salvage(raw, body, flaw if was else "cut short", flaw)
+
+    def _salvage(self, raw: bytes, body: bytes, before: str, after: str) -> list[Piece[Record]]:
+        """What is whole within the wreck `body`; `before` and `after` say what is wrong with the rest."""
+        pieces: list[Piece[Record]] = []
+        at = 0
+        for whole in _WHOLE.finditer(body):
+            if at < whole.start():
+                pieces.append(Piece(raw[at : whole.start()], None, before))
+            at = whole.end() if whole.end() < len(body) else len(raw)
+            record, _ = self._understand(whole[0].decode("ascii"))
+            pieces.append(Piece(raw[whole.start() : at], record))
+        return [*pieces, Piece(raw[at:], None, after)] if at < len(raw) else pieces
 
     def _understand(self, text: str) -> tuple[Record | None, str]:
         """The record of a line and its flaw; remembers what the next lines need."""

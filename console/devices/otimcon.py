@@ -341,6 +341,8 @@ def _reading(uid: str, control: int, epoch: int, origin: Origin) -> Reading:
 
 def _note(record: Record) -> str:
     match record:
+        case Punch(0 | 255):
+            return "the station has no control number: give it one with SET CTRL"
         case Mode("CLEAR"):
             return "station is in mode CLEAR: every card it sees is ERASED"
         case CardFull(control, uid):

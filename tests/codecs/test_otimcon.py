@@ -76,6 +76,23 @@ def test_no_noise_on_a_line_costs_the_punch_behind_it(uid: bytes, control: int, 
     assert last.flaw == ""
 
 
+def test_no_noise_on_a_line_costs_the_punches_before_it() -> None:
+    """A line end was lost, so that the next line is glued on."""
+    first, second, half = "^31, 04 A1 B2 C3,1795170000$", "^31, 05 A1 B2 C3,1795170002$", "^31, 06 A1"
+    pieces = decoded(f"{first}\r?>\r\n{first}\r{second}\r\n{half}{first}{half}\r\n".encode())
+    punches = [piece.record for piece in pieces if isinstance(piece.record, Punch)]
+    assert [punch.uid for punch in punches] == ["04A1B2C3", "04A1B2C3", "05A1B2C3", "04A1B2C3"]
+    assert all(piece.flaw for piece in pieces if piece.record is None)
+
+
+def test_a_punch_that_lacks_only_its_line_end_is_whole() -> None:
+    for end in (b"$", b"$\r"):
+        decoder = Decoder()
+        assert decoder.receive(b"^31, 04 A1 B2 C3,1795170000" + end) == []
+        (piece,) = decoder.flush()
+        assert (piece.record, piece.flaw) == (Punch(31, "04A1B2C3", 1_795_170_000), "")
+
+
 @given(UIDS, st.lists(st.tuples(st.integers(0, 254), st.integers(1, 2**31 - 1)), max_size=126, unique=True))
 def test_readouts_round_trip(uid: bytes, pairs: list[tuple[int, int]]) -> None:
     printed = "".join(f"{control},{epoch}," for control, epoch in pairs)

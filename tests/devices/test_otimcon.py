@@ -274,6 +274,7 @@ def test_flaws_say_why() -> None:
         (b"Error: card full - \r\n", "card full"),
         (b"Error: card full - \r\n35, DE AD BE EF\r\n", "card DEADBEEF is full"),
         (b"Error: Card not prepared\r\n", "CLEAR station"),
+        (b"^255, 04 A1 B2 C3,1795170000$\r\n>\r\n", "no control number"),
         (b"Starting...\r\nNo RTC\r\n", "halted"),
         (b"Card: 04 A1 B2 C3\r\n31,1479632000,2016/11/20 08:53:20#\r\n%\r\n", "not passed on"),
     ],
