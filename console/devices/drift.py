@@ -18,5 +18,5 @@ def drift(frame: Heard, wall: int, zone: tzinfo, before: int | None = None) -> i
                 if fact.basis is Basis.DAY:
                     before = nearest_day(fact.ns, wall, zone) - wall
                 elif fact.basis is Basis.EPOCH:
-                    before = local_to_utc(fact.ns, zone) - wall
+                    before = local_to_utc(fact.ns, zone, wall) - wall
     return before

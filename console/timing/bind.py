@@ -3,7 +3,8 @@
 The one place that converts times. A time of day becomes UTC by the event's zone and its date (from the device, else the
 one nearest to its arrival, and then for live frames only); an epoch is wall-clock digits taken as UTC
 (otimcon.md, section 6), so it is read back as digits and placed in the event's zone; a race clock becomes UTC through
-a gun. Where one of these is missing, UTC is unknown, not guessed.
+a gun. Where one of these is missing, UTC is unknown, not guessed. Around a change of summer time, the arrival of a live
+frame tells by which of the two the device still goes.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,8 @@ from console.model import SECOND, Basis, Gun, Origin, Passing, Resolved
 from console.timing.guns import START_LINE
 
 DAY = 86_400 * SECOND
+CHANGE = 1800 * SECOND
+"""Summer time is half an hour at least."""
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
@@ -68,11 +71,12 @@ class Binder:
         """When it happened, in ns since the epoch; None where that is not known."""
         if passing.ns is None:
             return None
+        arrival = passing.wall if passing.origin is Origin.LIVE else None
         match passing.basis:
             case Basis.EPOCH:
-                return local_to_utc(passing.ns, self.zone)
+                return local_to_utc(passing.ns, self.zone, arrival)
             case Basis.DAY if passing.day is not None:
-                return local_to_utc(passing.day * DAY + passing.ns, self.zone)
+                return local_to_utc(passing.day * DAY + passing.ns, self.zone, arrival)
             case Basis.DAY if passing.origin is Origin.LIVE:
                 return nearest_day(passing.ns, passing.wall, self.zone)
             case Basis.RACE:
@@ -81,14 +85,20 @@ class Binder:
         return None
 
 
-def local_to_utc(digits: int, zone: tzinfo) -> int:
+def local_to_utc(digits: int, zone: tzinfo, arrival: int | None = None) -> int:
     """Wall-clock digits (ns since 1970-01-01 00:00 on that clock) in `zone` as UTC.
 
-    In the hour that a zone lives through twice, the first is meant: the clocks of devices are not set back in a race.
+    Clocks of devices are not set in a race: those that show more than half an hour off at their `arrival` (UTC) may go
+    by the offset before a change, or be set already; what is nearest to it is meant. Without an arrival, the first of
+    the hour that a zone lives through twice is.
     """
     seconds, rest = divmod(digits, SECOND)
     local = datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001 - digits have no zone; that is the point
-    return int(local.replace(tzinfo=zone).astimezone(UTC).timestamp()) * SECOND + rest
+    utc = int(local.replace(tzinfo=zone).astimezone(UTC).timestamp()) * SECOND + rest
+    if arrival is None or abs(utc - arrival) < CHANGE:
+        return utc
+    around = {utc_to_local(arrival + away, zone) - (arrival + away) for away in (-DAY // 2, DAY // 2)}
+    return min(utc, *(digits - offset for offset in around), key=lambda one: abs(one - arrival))
 
 
 def utc_to_local(utc: int, zone: tzinfo) -> int:
@@ -101,10 +111,10 @@ def utc_to_local(utc: int, zone: tzinfo) -> int:
 def nearest_day(time_of_day: int, wall: int, zone: tzinfo) -> int:
     """The UTC of a bare time of day (ns since midnight) on the day that brings it nearest to its arrival `wall`."""
     today = datetime.fromtimestamp(wall // SECOND, zone).date().toordinal() - _EPOCH_DAY
-    utc = local_to_utc(today * DAY + time_of_day, zone)
+    utc = local_to_utc(today * DAY + time_of_day, zone, wall)
     if abs(utc - wall) < 11 * 3600 * SECOND:  # the day before and the day after are 23 hours away from it, at least
         return utc
-    others = (local_to_utc((today + offset) * DAY + time_of_day, zone) for offset in (-1, 1))
+    others = (local_to_utc((today + offset) * DAY + time_of_day, zone, wall) for offset in (-1, 1))
     return min(utc, *others, key=lambda one: abs(one - wall))
 
 

@@ -99,6 +99,41 @@ def test_an_epoch_is_wall_clock_digits_in_the_event_s_zone() -> None:
     assert Binder(PARIS).utc(passing(Basis.EPOCH, at("2026-06-01T12:00:00"))) == at("2026-06-01T10:00:00")
 
 
+class TestSummerTime:
+    """In Paris, 2026-10-25 03:00 (01:00 UTC) is 02:00 again, and 2026-03-29 02:00 (01:00 UTC) is 03:00 at once."""
+
+    @pytest.mark.parametrize(
+        ("arrived", "shown"),
+        [
+            ("2026-10-25T00:30:01", clock(2, 30)),
+            ("2026-10-25T01:30:01", clock(2, 30)),  # set back, by GPS for instance
+            ("2026-10-25T01:30:01", clock(3, 30)),  # not set back
+            ("2026-10-25T02:30:01", clock(4, 30)),
+            ("2026-10-25T02:30:01", clock(3, 30)),
+            ("2026-03-29T01:30:01", clock(2, 30)),  # not set forward
+            ("2026-03-29T01:30:01", clock(3, 30)),
+            ("2026-03-29T02:30:01", clock(3, 30)),
+        ],
+    )
+    def test_a_live_frame_tells_by_which_its_device_goes(self, arrived: str, shown: int) -> None:
+        wall = at(arrived)
+        day = wall // DAY
+        meant = wall - SECOND
+        binder = Binder(PARIS)
+        assert binder.utc(passing(Basis.DAY, shown, wall=wall)) == meant
+        assert binder.utc(passing(Basis.DAY, shown, wall=wall, day=day)) == meant
+        assert binder.utc(passing(Basis.EPOCH, day * DAY + shown, wall=wall)) == meant
+
+    def test_without_an_arrival_the_first_of_two_is_meant(self) -> None:
+        day = at("2026-10-25T00:00:00") // DAY
+        read = passing(Basis.DAY, clock(2, 30), day=day, wall=at("2026-10-25T12:00:00"), origin=Origin.RECALL)
+        assert Binder(PARIS).utc(read) == at("2026-10-25T00:30:00")
+
+    def test_on_any_other_day_a_clock_that_is_wrong_stays_wrong(self) -> None:
+        wrong = passing(Basis.EPOCH, at("2026-06-01T11:00:00"))
+        assert Binder(PARIS).utc(wrong) == at("2026-06-01T09:00:00")
+
+
 def test_a_span_is_no_moment() -> None:
     assert Binder(PARIS).utc(passing(Basis.SPAN, clock(0, 1))) is None
 
