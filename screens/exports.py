@@ -32,7 +32,7 @@ class Exports(Text):
             [],
             [("TCP = taken by the peer's system, not proof that the program read it.", "dim")],
             [("ACKED - = this protocol does not acknowledge. Counts are passings.", "dim")],
-            [("HELD waits for you:  :release EXPORT sends them,  :skip EXPORT drops them.", "dim")],
+            [("HELD lacks something (a bib, UTC), or waits for you:  :release or :skip EXPORT.", "dim")],
         ]
 
 
