@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from console.model import Cursor, Passing
+from console.model import Basis, Cursor, Passing
 
 
 class Hold(Struct, frozen=True):
@@ -23,6 +23,13 @@ class Unmapped(Struct, frozen=True):
     """Why a passing cannot be said in this format."""
 
     reason: str
+
+
+def no_utc(passing: Passing) -> Hold:
+    """Why a passing has no UTC, and has to wait for it."""
+    if passing.basis is Basis.DAY:
+        return Hold("no UTC: a time of day that was not told live, and has no date")
+    return Hold("no UTC yet: the race clock has no gun")
 
 
 UNKNOWN = Hold("held before the restart", releasable=True)

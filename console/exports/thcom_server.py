@@ -8,7 +8,7 @@ from msgspec import Meta, field
 
 from console.codecs import thcom
 from console.codecs.thcom_records import Command
-from console.exports.delivery import Hold, Unmapped
+from console.exports.delivery import Hold, Unmapped, no_utc
 from console.exports.export import ExportSettings
 from console.exports.listening import ListeningExport
 from console.exports.peer import Peer
@@ -23,8 +23,6 @@ VERSION = "VB10"
 
 IMPULSES = frozenset((Kind.PLACE, Kind.SELECT, Kind.PUNCH, Kind.PASSING))
 """Kinds that become impulses of a device that has an entry in `channels`."""
-
-NO_UTC = Hold("no UTC yet: the race clock has no gun")
 
 
 class ThcomServerSettings(ExportSettings, frozen=True, kw_only=True):
@@ -84,7 +82,7 @@ class ThcomServer(ListeningExport[ThcomServerSettings]):
         except (ValueError, KeyError) as error:
             return Unmapped(f"THCOM08 cannot say it: {error}")
         if data is None:
-            return NO_UTC
+            return no_utc(passing)
         if not forced and (reason := self._late(passing)):
             return Hold(reason, releasable=True)
         return thcom.basic(data, self.settings.checksum)

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 from msgspec import Meta
 
 from console.codecs import tsv1
-from console.exports.delivery import Hold, Unmapped
+from console.exports.delivery import Hold, Unmapped, no_utc
 from console.exports.export import Desk, ExportSettings
 from console.exports.listening import ListeningExport
 from console.model import Kind, Passing, Status
@@ -15,7 +15,6 @@ MANY = 16
 """Clients at once; the format does not limit them."""
 
 NO_BIB = Hold("no bib yet")
-NO_UTC = Hold("no UTC yet: the race clock has no gun")
 
 
 class TsV1Settings(ExportSettings, frozen=True, kw_only=True):
@@ -82,7 +81,7 @@ class TsV1(ListeningExport[TsV1Settings]):
             who = f"bib {known.bib!r}" if known.bib else f"tag {passing.tag!r}"
             return Unmapped(f"{who} is not a number from 1 to {tsv1.LARGEST_CHIP}, which TsV1 needs")
         if known.utc is None:
-            return NO_UTC
+            return no_utc(passing)
         channel = passing.channel or ""
         return tsv1.encode(
             tsv1.Read(

@@ -79,10 +79,18 @@ class Binder:
                 return local_to_utc(passing.day * DAY + passing.ns, self.zone, arrival)
             case Basis.DAY if passing.origin is Origin.LIVE:
                 return nearest_day(passing.ns, passing.wall, self.zone)
+            case Basis.DAY:
+                return self._since_start(passing.ns, self.gun(passing.device, passing.generation))
             case Basis.RACE:
                 gun = self.gun(passing.device, passing.generation)
                 return gun.wall + passing.ns - gun.ns if gun else None
         return None
+
+    def _since_start(self, time_of_day: int, start: Gun | None) -> int | None:
+        """A time of day that is told again: its date is that of the START line, where its clock was seen to start."""
+        if start is None or start.source != START_LINE or time_of_day < start.ns:
+            return None
+        return nearest_day(start.ns, start.wall, self.zone) + time_of_day - start.ns
 
 
 def local_to_utc(digits: int, zone: tzinfo, arrival: int | None = None) -> int:

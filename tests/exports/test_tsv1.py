@@ -10,7 +10,7 @@ import pytest
 
 from console.exports import export_class
 from console.exports.tsv1 import TsV1, TsV1Settings
-from console.model import SECOND, Kind, Level, Passing, Phase, Status
+from console.model import SECOND, Basis, Kind, Level, Origin, Passing, Phase, Status
 from tests.exports.desk import NOON, Client, MemoryDesk, deaf, running, until
 
 
@@ -243,6 +243,19 @@ async def test_without_utc_it_waits_for_the_gun() -> None:
         await until(lambda: export.state().tcp == 3)
         state = export.state()
         assert (state.journaled, state.sent, state.held, state.waiting) == (4, 3, 0, 0)
+        await client.close()
+
+
+async def test_what_no_gun_can_help_does_not_ask_for_one() -> None:
+    desk = MemoryDesk()
+    desk.no_utc = {1}
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        desk.add(basis=Basis.DAY, origin=Origin.RETRANSMIT)
+        await until(lambda: export.state().held == 1)
+        assert "has no date" in export.state().peers[0].note
         await client.close()
 
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from console.model import SECOND, Basis, Gun, Kind, Origin, Passing, Phase, Status
 from console.timing.bind import DAY, Binder, Points, find_zone, local_to_utc, nearest_day, utc_to_local
@@ -65,6 +66,16 @@ class TestTimeOfDay:
 
     def test_without_a_date_and_not_live_is_unknown(self) -> None:
         assert Binder(PARIS).utc(passing(Basis.DAY, clock(12), origin=Origin.RECALL)) is None
+
+    def test_told_again_has_the_date_of_the_start_line(self) -> None:
+        binder = Binder(PARIS)
+        start = Gun(device="chute", generation=1, ns=clock(23), wall=at("2026-06-01T21:00:02"), source=START_LINE)
+        binder.add_guns([start])
+        again = {"origin": Origin.RETRANSMIT, "wall": at("2026-06-03T10:00:00")}
+        assert binder.utc(passing(Basis.DAY, clock(25, 30), **again)) == at("2026-06-01T23:30:00")
+        assert binder.utc(passing(Basis.DAY, clock(22), **again)) is None, "before the start: of which day?"
+        binder.add_guns([structs.replace(start, source="anna")])
+        assert binder.utc(passing(Basis.DAY, clock(23, 30), **again)) is None
 
 
 class TestRaceClock:
