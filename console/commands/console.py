@@ -2,11 +2,11 @@
 
 import argparse
 import asyncio
-import sys
 import time
 from functools import partial
 from pathlib import Path
 
+from console.commands import show
 from console.commands.attach import READY_WITHIN, Where, start_engine
 from console.control.client import Client, EngineGoneError, RefusedError
 from console.exit import Exit, Failure
@@ -22,7 +22,7 @@ def attach(args: argparse.Namespace) -> int:
         start_engine(where)
         if not asyncio.run(_answers(socket, READY_WITHIN)):
             raise Failure(Exit.ENGINE, f"an engine runs, but does not answer at {socket}: see engine.log beside it")
-    if not sys.stdout.isatty():
+    if not show.on_terminal():
         raise Failure(Exit.USAGE, "stdout is no terminal; see `racedeck status` and `racedeck tail` (the engine runs)")
     from screens.app import run
 

@@ -43,7 +43,7 @@ SUMMARY_EVERY = 5.0
 
 def demo(args: argparse.Namespace) -> int:
     """Hold a race and show it."""
-    headless = args.headless or args.json or not sys.stdout.isatty()
+    headless = args.headless or args.json or not show.on_terminal()
     with tempfile.TemporaryDirectory(prefix="racedeck-demo-") as scratch:
         directory = Path(scratch)
         with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
@@ -97,24 +97,31 @@ def _look(args: argparse.Namespace) -> list[str]:
 
 async def _headless(args: argparse.Namespace, directory: Path) -> None:
     async with _race(args.seed, directory) as race:
-        if not args.json:
-            print(f"attach a console from another terminal:\n  {race.attach}", file=sys.stderr)
-            printing = asyncio.create_task(_print_passings(race.client))
-            summing = asyncio.create_task(_print_summaries(race.client))
-        try:
-            async with asyncio.timeout(args.seconds or HEADLESS_FOR):
-                await race.client.gone.wait()
-        except TimeoutError:
-            pass
-        else:
-            raise Failure(Exit.FAILED, f"the engine has gone away; its log:\n{_talk(directory / 'engine.log')}")
-        state = await race.end()
         if args.json:
-            show.out(show.json_line(show.summary_row(state)))
-        else:
-            printing.cancel()
-            summing.cancel()
-            _print_summary(state)
+            show.out(show.json_line(show.summary_row(await _held(args, race))))
+            return
+        print(f"attach a console from another terminal:\n  {race.attach}", file=sys.stderr)
+        printing = [asyncio.create_task(work(race.client)) for work in (_print_passings, _print_summaries)]
+        holding = asyncio.create_task(_held(args, race))
+        try:
+            ended, _ = await asyncio.wait({holding, *printing}, return_when=asyncio.FIRST_COMPLETED)
+            for task in ended:
+                task.result()  # where nobody reads what is printed, this ends the race
+            _print_summary(await holding)
+        finally:
+            for task in (holding, *printing):
+                task.cancel()
+            await asyncio.gather(holding, *printing, return_exceptions=True)
+
+
+async def _held(args: argparse.Namespace, race: "_Demo") -> EngineState:
+    """Let the race go on for its time, and say how it stands at its end."""
+    try:
+        async with asyncio.timeout(args.seconds or HEADLESS_FOR):
+            await race.client.gone.wait()
+    except TimeoutError:
+        return await race.end()
+    raise Failure(Exit.FAILED, f"the engine has gone away; its log:\n{_talk(race.directory / 'engine.log')}")
 
 
 async def _print_passings(client: Client) -> None:

@@ -12,6 +12,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
+from console.commands import show
 from console.commands.attach import READY, RUNS_ALREADY, Where, connect
 from console.control.client import EngineGoneError
 from console.exit import Exit, Failure
@@ -27,7 +28,7 @@ def engine(args: argparse.Namespace) -> int:
     """Run in the foreground, for systemd and for the detached start."""
     where = Where(args.config, args.state_dir)
     if args.print_unit:
-        sys.stdout.write(unit(where))
+        show.write(unit(where))
         return Exit.OK
     _log_to_stderr()
     from console.config import SettingsError

@@ -112,7 +112,7 @@ async def _tail(args: argparse.Namespace) -> None:
             last = _number(row)
             printer(row)
         if not args.follow and not last:
-            print(f"no {what} yet", file=sys.stderr)
+            print(f"no {what} " + (f"of {args.device!r} " if args.device else "") + "yet", file=sys.stderr)
     finally:
         rows.close()
 
@@ -195,9 +195,9 @@ async def _dump(args: argparse.Namespace) -> None:
                     "extra": "; ".join(f"{key}={value}" for key, value in cells.items() if key not in PASSING_COLUMNS)
                 }
             if not header:
-                sys.stdout.write(csv_line(cells.keys()))
+                show.write(csv_line(cells.keys()))
                 header = True
-            sys.stdout.write(csv_line(cells.values()))
+            show.write(csv_line(cells.values()))
     finally:
         rows.close()
 

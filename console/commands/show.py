@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from console.exit import Exit, Failure
 from console.model import SECOND, EngineState, ExportState, Frame, Incident, Resolved
 
 
@@ -230,6 +231,23 @@ def incident_line(incident: Incident, zone: tzinfo) -> str:
 
 
 def out(line: str) -> None:
-    """One line of data on stdout, at once: the reader may be a pipe that follows us."""
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    """One line of data on stdout."""
+    write(line + "\n")
+
+
+def write(data: str) -> None:
+    """Data on stdout, at once: the reader may be a pipe that follows us. Raises Failure where it cannot be written."""
+    if sys.stdout is None:
+        raise Failure(Exit.FAILED, "stdout is closed; the data have nowhere to go")
+    try:
+        sys.stdout.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise  # the reader has enough
+    except OSError as error:
+        raise Failure(Exit.FAILED, f"cannot write to stdout: {error.strerror}") from None
+
+
+def on_terminal() -> bool:
+    """Whether stdout is a terminal."""
+    return sys.stdout is not None and sys.stdout.isatty()

@@ -1,6 +1,10 @@
 """How rows and states look outside the screens."""
 
+import errno
+import io
 import json
+import os
+from contextlib import redirect_stdout
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -121,3 +125,14 @@ def test_a_gun_time_not_understood_is_said(given: str) -> None:
     with pytest.raises(Failure, match="not understood") as caught:
         gun_time(given, NOON, PARIS)
     assert caught.value.status is Exit.USAGE
+
+
+def test_data_that_cannot_be_written_are_a_failure_in_words() -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with redirect_stdout(Full()), pytest.raises(Failure, match="No space left"):
+        show.out("data")
+    with redirect_stdout(None), pytest.raises(Failure, match="stdout is closed"):
+        show.out("data")

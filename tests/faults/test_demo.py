@@ -17,7 +17,7 @@ FIGURES = {"journaled", "sent", "tcp", "waiting", "held"}
 
 
 async def test_the_demo_ends_and_leaves_nothing_running(tmp_path: Path) -> None:
-    demo, children = await _demo(tmp_path, "--for", "4")
+    demo, children = await _demo(tmp_path, "--json", "--for", "4")
     out, err = await demo.communicate()
     assert demo.returncode == Exit.OK, err
     row = json.loads(out)
@@ -32,16 +32,28 @@ async def test_the_demo_ends_and_leaves_nothing_running(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 async def test_a_demo_that_is_told_to_end_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    demo, children = await _demo(tmp_path)
+    demo, children = await _demo(tmp_path, "--json")
     demo.send_signal(number)
     _, err = await demo.communicate()
     assert (demo.returncode, err) == (Exit.OK, b"")
     await _nothing_is_left(tmp_path, children)
 
 
+async def test_a_demo_that_prints_ends_without_a_traceback(tmp_path: Path) -> None:
+    demo, children = await _demo(tmp_path)
+    assert demo.stdout
+    await demo.stdout.readline()
+    demo.send_signal(signal.SIGINT)
+    _, err = await demo.communicate()
+    assert demo.returncode == Exit.OK
+    assert err.startswith(b"attach a console from another terminal:")
+    assert len(err.splitlines()) == 2, err.decode()
+    await _nothing_is_left(tmp_path, children)
+
+
 async def _demo(directory: Path, *more: str) -> tuple[Process, set[int]]:
     """A demo without a screen, and its parts, as soon as they are there."""
-    command = [sys.executable, "-m", "console.cli", "demo", "--headless", "--json", *more]
+    command = [sys.executable, "-m", "console.cli", "demo", "--headless", *more]
     demo = await asyncio.create_subprocess_exec(
         *command, stdout=PIPE, stderr=PIPE, env=os.environ | {"TMPDIR": str(directory)}
     )
