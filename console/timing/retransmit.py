@@ -27,7 +27,7 @@ NOTED = SECOND // 2
 
 def begin(state: TimingState, wall: int) -> TimingState:
     """One that begins inside another (whose end was lost) must not forget the event before the first."""
-    before = state.event_before if state.retransmit else state.event
+    before = (state.event_after or state.event_before) if state.retransmit else state.event
     return structs.replace(state, retransmit=True, event_before=before, event_after=None, told_again=wall)
 
 
