@@ -21,6 +21,7 @@ from console.control.client import Client, Done, EngineGoneError, RefusedError
 from console.model import SECOND, EngineState
 from screens import commands, strip, words
 from screens.attachment import Attachment
+from screens.detail import Answer
 from screens.keys import Keys
 from screens.paint import Inks, Line, Painted
 from screens.picture import Picture
@@ -297,13 +298,20 @@ class Deck(Keys):
         try:
             done = await work
         except (RefusedError, EngineGoneError, commands.CommandError) as error:
-            self.say(str(error), "bad")
+            self._tell(str(error), "bad")
         else:
             if isinstance(done, Done):
-                self.say(done.text, {True: "good", False: "bad", None: "warn"}[done.ok])
+                self._tell(done.text, {True: "good", False: "bad", None: "warn"}[done.ok])
             elif done:
                 self.say(done)
         self.acted()
+
+    def _tell(self, text: str, ink: str) -> None:
+        """Say what came of a command, and give it room where it needs some."""
+        first, *more = text.splitlines() or [""]
+        self.say(first, ink)
+        if more or len(first) > self.size.width:
+            self.stack.over.append(Answer(text, ink))
 
     def action_problem(self, step: int) -> None:
         """The next or previous problem."""

@@ -108,6 +108,21 @@ class IncidentDetail(Text):
         return out + [[(text, "")] for text in words.wrapped(incident.text, width)]
 
 
+class Answer(Text):
+    """What the engine said to a command, where it takes more than the one line there is for it."""
+
+    name = "answer"
+
+    def __init__(self, text: str, ink: str) -> None:
+        super().__init__()
+        self._text, self._ink = text, ink
+
+    def content(self, width: int, picture: Picture) -> list[Line]:
+        """All of it."""
+        lines = [part for line in self._text.splitlines() for part in words.wrapped(line, width)]
+        return [[(picture.rule("ANSWER", width), "head")], *([(line, self._ink)] for line in lines)]
+
+
 def _dump(raw: bytes, width: int) -> list[Line]:
     out: list[Line] = []
     per = 16 if width < 100 else 24

@@ -468,6 +468,15 @@ async def test_a_crowded_table_shows_first_what_needs_a_look(socket: Path) -> No
         await console.sees("up-0", "more, 1 not up")
 
 
+async def test_a_long_answer_is_read_whole(socket: Path) -> None:
+    async with console_on(socket) as console:
+        await console.press("Q")
+        await console.type("spring-" + "10k-" * 15)
+        await console.sees("ANSWER", "it was not stopped")
+        await console.press("escape")
+        await console.sees("PASSINGS")
+
+
 async def test_an_incident_is_read_whole_and_leads_to_its_frame(socket: Path) -> None:
     engine = FakeEngine()
     text = "no link: " + "very far away " * 12 + "see racedeck ports"
