@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Iterator
+from datetime import datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from console.config import SettingsError
 from console.control import messages as m
 from console.devices import driver_class
 from console.devices.driver import CommandError
-from console.model import Act, DeviceState, EngineState, Kind, Level, Phase
+from console.model import SECOND, Act, DeviceState, EngineState, Gun, Kind, Level, Phase
 from console.timing.holes import in_words
 from console.timing.judge import generation_now
 
@@ -178,10 +179,16 @@ class Office:
         known = [device.name for device in self._engine.settings.devices]
         if call.device and call.device not in known:
             raise LookupError(f"no device {call.device!r}; there are {', '.join(known) or 'none'}")
+        replaced: list[Gun] = []
         for name in [call.device] if call.device else known:
             generation = generation_now(self._engine.journal.timing(name), self._engine.journal.event)
+            if gun := self._engine.binder.gun(name, generation):
+                replaced.append(gun)
             await self._act("gun", {"device": name, "wall": call.wall, "ns": 0, "generation": generation}, who)
         text = f"gun set for {call.device or 'all devices'}"
+        for gun in replaced:  # an operator who means the next race, which has not started yet, can see it here
+            zero = datetime.fromtimestamp((gun.wall - gun.ns) / SECOND, self._engine.zone)
+            text += f"; it replaces {zero:%H:%M:%S} ({gun.source}) of {gun.device}, run {gun.generation}"
         self._engine.trouble(Level.NOTE, call.device or "engine", f"{text} ({who})")
         return text
 

@@ -150,9 +150,12 @@ async def test_a_gun_given_before_the_first_frame_after_test_is_of_the_race(tmp_
         port.write(tm.encode(place(1)))
         await until_state(client, lambda state: state.journal.passings == 1)
         await client.phase(Phase.RACE)
-        await client.gun(1_795_169_730 * SECOND, "chute")
+        done = await client.gun(1_795_169_730 * SECOND, "chute")
+        assert done.text == "gun set for chute"
         port.write(tm.encode(place(2)))
         await until_state(client, lambda state: state.journal.passings == 2)
+        done = await client.gun(1_795_169_730 * SECOND, "chute")
+        assert done.text.startswith("gun set for chute; it replaces 11:15:30 (")
         rehearsed, real = await one.dump("passings")
         assert (rehearsed["utc"], real["utc"]) == (None, "2026-11-20T20:15:30.020000000Z")
 
