@@ -8,6 +8,9 @@ from screens.picture import LEVELS, Picture
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 """What jump mode (`g`) puts on the tabs and panes."""
 
+NORMAL = 80
+"""Columns from which on the strip has everything."""
+
 ALARM_ROOM = 12
 """Columns that the first alarm has at least, where anything can make room for it."""
 
@@ -23,7 +26,8 @@ def strip(picture: Picture, width: int) -> Line:
     race = (_race(picture), "" if state.phase is Phase.RACE else "warn")
     columns = [(words.clock(picture.now, picture.zone), ""), sync, race, _devices(state), saved, waiting]
     for column in (saved, waiting, sync, race):
-        if sum(len(text) + 1 for text, _ in columns) + ALARM_ROOM > width and column[1] in ("", "dim", "good"):
+        room = width - sum(len(text) + 1 for text, _ in columns)
+        if width < NORMAL and room < ALARM_ROOM and column[1] in ("", "dim", "good"):
             columns.remove(column)
     line: Line = []
     for column in columns:
