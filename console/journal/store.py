@@ -275,8 +275,11 @@ class Store:
             tally = tallies.setdefault(device, Tally())
             tally.passings, tally.repeats = passings, repeats
         for device, nameless in self.query(
-            "SELECT device, sum(iif(status = 'live', bib IS NULL, 0) - iif(status = 'joined', bib IS NOT NULL, 0))"
-            " FROM (SELECT device, status, json_extract(body, '$.passing.bib') AS bib FROM passings"
+            "SELECT device, sum(iif(status = 'live', bib IS NULL, 0)"
+            " - iif(status = 'joined' OR (status = 'correction' AND change = 'bib' AND was IS NULL),"
+            " bib IS NOT NULL, 0))"
+            " FROM (SELECT device, status, json_extract(body, '$.passing.bib') AS bib, json_extract(body,"
+            " '$.passing.change') AS change, json_extract(body, '$.passing.extra.was') AS was FROM passings"
             " WHERE json_valid(body) AND kind IN ('place', 'select')"
             " AND json_extract(body, '$.passing.phase') = 'RACE') GROUP BY device"
         ):

@@ -19,6 +19,8 @@ from console.model import (
     Level,
     Phase,
     Reading,
+    RetransmitBegin,
+    RetransmitEnd,
     Status,
     Trouble,
 )
@@ -303,6 +305,23 @@ def test_places_without_a_bib_are_counted_until_another_line_brings_it(tmp_path:
         journal.frame(half(place(2), bib="77"))
         listener.wait(lambda it: len(it.frames) == 5)
         assert journal.counts()["chute"] == Counts(frames=5, passings=3, repeats=1, nameless=2)
+        assert "all good" in journal.check()  # counting the rows again gives the same
+
+
+def test_a_bib_that_a_retransmit_adds_names_its_place(tmp_path: Path) -> None:
+    listener = Listener()
+    line = half(place(1), bib="77")
+    (fact,) = line.facts
+    assert isinstance(fact, Reading)
+    blank = structs.replace(line, facts=(structs.replace(fact, bib=None, value="blank"),))
+    again = structs.replace(line, facts=(RetransmitBegin(), structs.replace(fact, value="77"), RetransmitEnd()))
+    with closing(open_journal(tmp_path / "event", listener)) as journal:
+        journal.frame(blank)
+        listener.wait(lambda it: len(it.frames) == 1)
+        assert journal.counts()["chute"].nameless == 1
+        journal.frame(again)
+        listener.wait(lambda it: len(it.frames) == 2)
+        assert journal.counts()["chute"].nameless == 0
         assert "all good" in journal.check()  # counting the rows again gives the same
 
 
