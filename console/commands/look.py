@@ -63,7 +63,7 @@ def status_lines(state: EngineState) -> list[str]:
         if one.reason:
             lines.append(f"{'':<{name}} {one.reason}")
         if one.holes:
-            lines.append(f"{'':<{name}} HOLE {', '.join(one.holes)}: the device skipped these places")
+            lines.append(f"{'':<{name}} HOLE {', '.join(one.holes)}: these places never arrived")
     lines += [
         "",
         f"{'EXPORT':<{name}} {'STATE':<12} {'JOURNALED':>9} {'SENT':>7} {'TCP':>7} {'WAIT':>6} {'HELD':>6} "

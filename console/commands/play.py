@@ -34,9 +34,10 @@ def simulate(args: argparse.Namespace) -> int:
 
 
 async def _until_terminated(simulator: Coroutine[Any, Any, None]) -> None:
-    """Run a simulator; SIGTERM ends it as an interrupt does, with its ports and links cleared away."""
+    """Run a simulator; SIGTERM and the loss of the terminal end it as an interrupt does: it clears its links away."""
     task = asyncio.ensure_future(simulator)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     await task
 
 
