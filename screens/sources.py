@@ -313,7 +313,7 @@ def status(row: Resolved) -> tuple[str, str]:
         case Status.REPEAT:
             return "repeat", "dim"
         case Status.CANCELLED:
-            return f"cancels #{passing.of}", "warn"
+            return f"cancels #{passing.of}" if passing.of else "cancelled", "warn"
         case Status.CORRECTION:
             return f"corr #{passing.of}", "warn"
     if passing.phase is not Phase.RACE:
