@@ -23,7 +23,8 @@ def attach(args: argparse.Namespace) -> int:
         if not asyncio.run(_answers(socket, READY_WITHIN)):
             raise Failure(Exit.ENGINE, f"an engine runs, but does not answer at {socket}: see engine.log beside it")
     if not show.on_terminal():
-        raise Failure(Exit.USAGE, "stdout is no terminal; see `racedeck status` and `racedeck tail` (the engine runs)")
+        instead = "see `racedeck status` and `racedeck tail` (the engine runs)"
+        raise Failure(Exit.USAGE, f"stdin, stdout or stderr is no terminal; {instead}")
     from screens.app import run
 
     return run(

@@ -249,5 +249,5 @@ def write(data: str) -> None:
 
 
 def on_terminal() -> bool:
-    """Whether stdout is a terminal."""
-    return sys.stdout is not None and sys.stdout.isatty()
+    """Whether a console has all that it needs: keys from stdin, and stderr, to which Textual draws, beside stdout."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
