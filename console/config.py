@@ -76,7 +76,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise SettingsError([f"{path}: there are no settings here; see `racedeck config --help`"]) from None
+        raise SettingsError(
+            [f"{path}: there are no settings here: write them as the README shows, or try `racedeck demo`"]
+        ) from None
     except UnicodeDecodeError as error:
         raise SettingsError([f"{path.name}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
     except OSError as error:

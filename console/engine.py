@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections import deque
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from console.journal.journal import Committed, Journal
 from console.journal.reader import Reader
 from console.lock import EngineError, only_engine_of
 from console.model import (
+    SECOND,
+    Basis,
     ClockState,
     Cursor,
     Draft,
@@ -34,6 +36,7 @@ from console.model import (
     Incident,
     Kind,
     Level,
+    Origin,
     Passing,
     Resolved,
     Trouble,
@@ -46,6 +49,9 @@ log = logging.getLogger("racedeck")
 
 RECENT = 50
 """Incidents that the state shows."""
+
+FUTURE = 60 * SECOND
+"""ns by which a live passing may lie ahead of its arrival: clocks are never quite right."""
 
 CLOCK_EVERY = 1.0
 """Seconds between two looks at the engine's own clock."""
@@ -73,6 +79,7 @@ class Engine:
         """Alarms up to this incident are acknowledged."""
         self._journal_was = "ok"
         self._unmapped: set[tuple[str, str]] = set()
+        self._impossible: set[tuple[str, int]] = set()
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -171,6 +178,7 @@ class Engine:
         fresh = binder_of(settings)
         self.binder.zone, self.binder.points = fresh.zone, fresh.points
         self._unmapped.clear()
+        self._impossible.clear()
         wanted = {one.name: one for one in settings.exports}
         for name, (export, _) in list(self.exports.items()):
             if wanted.get(name) != export.settings:
@@ -272,6 +280,7 @@ class Engine:
         for act in batch.acts:
             if gun := gun_of_act(act):
                 self._take_guns([gun])
+                self._impossible.clear()
                 guns.append(gun)
             if act.word == "acknowledge":
                 self._acknowledged = max(self._acknowledged, int(act.body.get("upto") or 0))
@@ -282,6 +291,7 @@ class Engine:
             self.journal.feed.publish(batch.passings)
             for passing in batch.passings:
                 self._say_unmapped(passing)
+                self._say_impossible(passing)
         if guns:
             self._rebind()
         self.server.changed()
@@ -308,7 +318,9 @@ class Engine:
             return  # read from the journal already
         self.incidents.append(incident)
         if incident.level is Level.ALARM and incident.seq > self._acknowledged:
-            self.alarms.append(incident)
+            # The same again, after a restart for instance, is one alarm and not two.
+            same = [one for one in self.alarms if (one.source, one.text) != (incident.source, incident.text)]
+            self.alarms = [*same, incident]
 
     def _say_unmapped(self, passing: Passing) -> None:
         """A channel without a timing point is said once: its passings go out without one."""
@@ -320,6 +332,18 @@ class Engine:
             self._unmapped.add(key)
             hint = f'add it to points in [[device]] "{passing.device}" and `racedeck reload`'
             self.trouble(Level.WARNING, passing.device, f"channel {passing.channel} has no timing point: {hint}")
+
+    def _say_impossible(self, passing: Passing) -> None:
+        """Nobody passes in the future: a wrong gun or clock is said once a run, before results are made of it."""
+        key = passing.device, passing.generation
+        if passing.origin is not Origin.LIVE or key in self._impossible:
+            return
+        utc = self.resolve(passing).utc
+        if utc is not None and utc - passing.wall > FUTURE:
+            self._impossible.add(key)
+            ahead = timedelta(seconds=(utc - passing.wall) // SECOND)
+            hint = "check the gun" if passing.basis is Basis.RACE else "check its clock, and timezone in [event]"
+            self.trouble(Level.WARNING, passing.device, f"its times are {ahead} ahead of their arrival: {hint}")
 
 
 def _by_name(settings: Settings) -> dict[str, DeviceSettings | ExportSettings]:

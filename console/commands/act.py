@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from console.commands import show
 from console.commands.attach import Where, connect
-from console.control.client import Client, Done
+from console.control.client import Client, Done, RefusedError
 from console.exit import Exit, Failure
 from console.model import SECOND, Phase
 from console.timing.bind import find_zone, local_to_utc, nearest_day
@@ -71,7 +71,10 @@ def gun_time(given: str, now: int, zone: tzinfo) -> int:
 def send(args: argparse.Namespace) -> int:
     """Send a command to a device, in the words of its manual."""
     words = " ".join(args.words)
-    done = _do(args, lambda client: client.command(args.device, words))
+    try:
+        done = _do(args, lambda client: client.command(args.device, words))
+    except RefusedError as error:  # by the device, not by the engine
+        raise Failure(Exit.FAILED, str(error)) from None
     if args.json:
         show.out(show.json_line({"ok": done.ok, "text": done.text, **done.data}))
     else:

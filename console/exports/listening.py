@@ -27,6 +27,9 @@ goes out again, or is held. A checkpoint goes with the next commit, and costs ne
 FAREWELL = 1.0
 """Seconds to let clients take what is on its way when the export ends."""
 
+MISFITS = 3
+"""Passings that do not fit, each for another reason, that are said one by one."""
+
 SAID = 100
 """Different unmapped tags and refused addresses that become incidents; beyond, they are only counted."""
 
@@ -63,6 +66,8 @@ class ListeningExport(Export[S]):
         self._new = asyncio.Event()
         self._look_again = asyncio.Event()
         self._said: set[str] = set()
+        self._misfits = 0
+        """Passings said not to fit the format, each for another reason."""
         self._full = False
 
     # --- what a type says ---
@@ -324,8 +329,14 @@ class ListeningExport(Export[S]):
         return [account for account in self._accounts.values() if peer in (None, account.address)]
 
     def unmapped(self, passing: Passing, why: Unmapped) -> None:
-        """Say once per reason that a passing does not fit the format."""
-        self._say(f"{passing.device}: {why.reason}")
+        """Say of the first few that they do not fit the format; the rest is counted."""
+        del passing
+        if why.reason in self._said:
+            return
+        self._misfits += 1
+        self._say(
+            why.reason if self._misfits <= MISFITS else "more passings do not fit the format: UNMAPPED counts them"
+        )
 
     def _say(self, text: str) -> None:
         """A warning that is given once, however often its cause comes again."""

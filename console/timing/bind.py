@@ -54,8 +54,15 @@ class Binder:
                 self._guns[key] = gun
 
     def gun(self, device: str, generation: int) -> Gun | None:
-        """The gun that a run of a device's race clock is counted from."""
-        return self._guns.get((device, generation))
+        """The gun that a run of a device's race clock is counted from.
+
+        A run without one is counted from that of the run before: TEST was left while the clock went on, and only a
+        START line says that it was set.
+        """
+        for number in range(generation, 0, -1):
+            if gun := self._guns.get((device, number)):
+                return gun
+        return None
 
     def resolve(self, passing: Passing) -> Resolved:
         """What is known of `passing` now."""

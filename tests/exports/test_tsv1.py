@@ -277,6 +277,21 @@ async def test_held_survives_a_restart() -> None:
         await client.close()
 
 
+async def test_a_field_of_tags_that_do_not_fit_is_no_flood_of_incidents() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        for number in range(50):
+            desk.add(kind=Kind.PUNCH, bib=None, tag=f"FFFFFF{number:02d}")
+        await until(lambda: export.state().unmapped == 50)
+        said = [text for _, _, text in desk.troubles if "fit" in text or "not a number" in text]
+        assert len(said) == 4
+        assert said[-1].endswith("UNMAPPED counts them")
+        await client.close()
+
+
 async def test_unmapped_is_counted_said_and_never_cut() -> None:
     desk = MemoryDesk()
     export = make(desk)

@@ -246,7 +246,7 @@ async def test_send(tmp_path: Path) -> None:
             (["start", "PING"], "no answer within 2 s"),
         ):
             ran = await it.one.racedeck("send", *words)
-            assert ran.status == Exit.REFUSED, ran
+            assert ran.status == Exit.FAILED, ran
             assert said in ran.err
             assert ran.out == ""
 

@@ -43,6 +43,17 @@ async def test_a_port_that_is_not_there_yet(tmp_path: Path) -> None:
             assert state.devices[0].state == "up"
 
 
+async def test_the_same_alarm_of_two_lives_is_one_alarm(tmp_path: Path) -> None:
+    async with engine(tmp_path, settings(tmp_path / "chute")) as (one, client):
+        first = (await until_state(client, lambda state: state.alarms)).alarms
+        await one.kill()
+        again = await one.start()
+        second = (await until_state(again, lambda state: state.journal.incidents > first[-1].seq)).alarms
+        assert [alarm.text for alarm in second] == [alarm.text for alarm in first]
+        assert second[0].seq > first[0].seq
+        again.close()
+
+
 async def test_a_port_that_somebody_else_has(tmp_path: Path) -> None:
     """Two devices by mistake on the same port: the second says who has it, and takes over when it is free."""
     port = PtyPort.open(tmp_path / "chute")

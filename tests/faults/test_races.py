@@ -193,3 +193,26 @@ async def _touch(station: Station, card: Card, client: Client, passings: int) ->
     """Hold a card to the station until its punch has arrived."""
     station.touch(card, hold=0.3)
     await until_state(client, lambda state: state.journal.passings == passings)
+
+
+async def test_a_gun_that_puts_runners_into_the_future_is_said(tmp_path: Path) -> None:
+    port = PtyPort.open(tmp_path / "chute")
+    chute = TimeMachine(port)
+    async with (
+        plugged(port),
+        engine(tmp_path, settings(port.where, free_port())) as (one, client),
+        at_work(chute.run()),
+    ):
+        await until_open(client)
+        await chute.heard_xon.wait()
+        chute.start()
+        chute.select("7")
+        await until_state(client, lambda state: state.journal.passings == 2)
+        await client.gun(time.time_ns() + HOUR, "chute")
+        chute.select("8")
+        chute.select("9")
+        await until_state(client, lambda state: state.journal.passings == 4)
+        ran = await one.racedeck("tail", "--incidents", "--json", "--since", "0")
+        said = [row["text"] for row in ran.rows if "ahead of their arrival" in row["text"]]
+        assert len(said) == 1
+        assert said[0].endswith("check the gun")

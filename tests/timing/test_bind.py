@@ -89,7 +89,14 @@ class TestRaceClock:
             binder.add_guns([gun])
         assert binder.utc(passing(Basis.RACE, 10 * SECOND)) == 110 * SECOND
         assert binder.utc(passing(Basis.RACE, 10 * SECOND, generation=2)) == 9010 * SECOND
-        assert binder.utc(passing(Basis.RACE, 10 * SECOND, generation=3)) is None
+        assert binder.utc(passing(Basis.RACE, 10 * SECOND, generation=0)) is None
+
+    def test_goes_on_counting_where_test_was_left_in_mid_race(self) -> None:
+        binder = Binder(PARIS)
+        binder.add_guns([Gun(device="chute", generation=1, ns=0, wall=100 * SECOND, source=START_LINE)])
+        assert binder.utc(passing(Basis.RACE, 10 * SECOND, generation=2)) == 110 * SECOND
+        binder.add_guns([Gun(device="chute", generation=2, ns=0, wall=500 * SECOND, source=START_LINE)])
+        assert binder.utc(passing(Basis.RACE, 10 * SECOND, generation=2)) == 510 * SECOND
 
     def test_the_operator_s_word_replaces_the_start_line(self) -> None:
         binder = Binder(PARIS)

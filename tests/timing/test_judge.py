@@ -369,6 +369,16 @@ class TestPlaces:
         timing.hear(place(4, 4))
         assert list(timing.states["chute"].holes.values()) == [[(3, 3), (5, 5)]]
 
+    def test_leaving_test_while_the_timer_counts_on_leaves_no_hole(self) -> None:
+        timing = Timing()
+        timing.phase(Phase.TEST)
+        for number in (1, 2, 3):
+            timing.hear(place(number, number))
+        timing.phase(Phase.RACE)
+        for number in (4, 5, 7):
+            timing.hear(place(number, number))
+        assert timing.alarms() == ["place 0006 missing before place 0007 on 11 7.00"]
+
     def test_places_count_anew_in_each_event(self) -> None:
         timing = Timing()
         for event in ("001", "002"):
