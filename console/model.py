@@ -459,6 +459,8 @@ class ExportState(Struct, frozen=True, kw_only=True):
     waiting: int = 0
     oldest: int | None = None
     held: int = 0
+    held_newest: dict[int, str] = field(default_factory=dict)
+    """The passings held last, at most 50 for each peer, and why."""
     unmapped: int = 0
     peers: tuple[PeerState, ...] = ()
 

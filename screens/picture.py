@@ -1,7 +1,7 @@
 """What a screen draws from: the newest state of the engine, and the moment it is drawn for."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from console.model import Basis, DeviceState, EngineState, ExportState, Gun, Level, Resolved
@@ -32,6 +32,11 @@ class Picture:
     def zone(self) -> ZoneInfo:
         """The event's time zone."""
         return zone_of(self.state.timezone)
+
+    @cached_property
+    def held(self) -> dict[int, str]:
+        """Passings that some export holds, the newest, and why."""
+        return {seq: why for export in self.state.exports for seq, why in export.held_newest.items()}
 
     @property
     def race_time(self) -> int | None:

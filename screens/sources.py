@@ -221,9 +221,9 @@ class Passings(Source[Resolved]):
         return ("----", "bad") if row.passing.seq in self._unknown else ("-", "dim")
 
     def _status(self, row: Resolved, picture: Picture) -> tuple[str, str]:
-        if row.passing.seq in self._unknown:
-            return ("HELD no bib" if picture.state.held else "NO BIB"), "bad"
-        return status(row)
+        if why := picture.held.get(row.passing.seq):
+            return f"HELD {why.partition(':')[0].removesuffix(' yet')}", "bad"
+        return ("NO BIB", "bad") if row.passing.seq in self._unknown else status(row)
 
 
 class Incidents(Source[Incident]):

@@ -4,7 +4,8 @@ For each address, at any moment: journaled = sent + waiting + held + unmapped + 
 """
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from msgspec import Struct
 
@@ -15,6 +16,7 @@ class Hold(Struct, frozen=True):
     """Why a passing must not be sent yet."""
 
     reason: str
+    """What it is, in a word or two; behind a colon, more about it."""
     releasable: bool = False
     """The operator may have it sent nevertheless; else something is lacking that the format needs."""
 
@@ -32,7 +34,10 @@ def no_utc(passing: Passing) -> Hold:
     return Hold("no UTC yet: the race clock has no gun")
 
 
-UNKNOWN = Hold("held before the restart", releasable=True)
+HELD_SHOWN = 50
+"""Held passings that an export names one by one."""
+
+UNKNOWN = Hold("again: held before the restart", releasable=True)
 """Until it is looked at again."""
 
 
@@ -210,10 +215,15 @@ class Account:
                 self.released[seq] = False
                 if not repeats:
                     del self.released[seq]
-                    self.hold(seq, Hold("not taken before the connection was lost", releasable=True))
+                    self.hold(seq, Hold("lost: not taken before the connection ended", releasable=True))
         return len(flight.written)
 
     # --- held ---
+
+    def held_newest(self) -> Iterator[tuple[int, str]]:
+        """The passings held last, newest first, and why."""
+        for seq in islice(reversed(self.held), HELD_SHOWN):
+            yield seq, self.held[seq].reason
 
     def hold(self, seq: int, hold: Hold) -> None:
         """Keep a passing back, or say anew why it is kept back."""

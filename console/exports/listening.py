@@ -406,5 +406,6 @@ class ListeningExport(Export[S]):
             state=word,
             reason=reason,
             peers=peers,
+            held_newest={seq: why for account in self._accounts.values() for seq, why in account.held_newest()},
             **figures(peers, self._concerned),
         )

@@ -92,11 +92,11 @@ class ThcomServer(ListeningExport[ThcomServerSettings]):
         if passing.kind is Kind.RESULT and passing.bib:
             return ""
         if passing.origin is not Origin.LIVE:
-            return f"from a {passing.origin}"
+            return f"late: from a {passing.origin}"
         if passing.change:
-            return "corrects a time that never came"
+            return "late: corrects a time that never came"
         if self.now() - passing.wall > self.settings.stale_after * SECOND:
-            return f"older than {self.settings.stale_after:g} s"
+            return f"stale: older than {self.settings.stale_after:g} s"
         return ""
 
     def _data(self, passing: Passing) -> str | None:

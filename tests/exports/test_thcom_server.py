@@ -151,7 +151,8 @@ async def test_what_came_while_nobody_was_there_is_held() -> None:
         again = await Client.connect(where)
         assert (await again.line()).startswith(b"TN    4    3")
         await until(lambda: export.state().held == 1)
-        assert export.fate(late) == [("127.0.0.1", "held: older than 10 s")]
+        assert export.fate(late) == [("127.0.0.1", "held: stale: older than 10 s")]
+        assert export.state().held_newest == {late.seq: "stale: older than 10 s"}
         assert export.release([late.seq], "127.0.0.9") == 0
         assert export.release([late.seq], "127.0.0.1") == 1
         assert (await again.line()).startswith(b"TN    4    2")

@@ -70,6 +70,12 @@ def frame_of(seq: int) -> Frame:
     )
 
 
+def nameless(seq: int) -> bool:
+    """Whether passing `seq` is a place without a bib."""
+    row = passing_of(seq)
+    return row.passing.kind is Kind.PLACE and row.bib is None
+
+
 def passing_of(seq: int) -> Resolved:
     """Passing `seq`: nine of ten frames are passings."""
     frame = (seq - 1) // 9 * 10 + (seq - 1) % 9
@@ -277,6 +283,7 @@ class FakeEngine:
                 waiting=14,
                 oldest=now - 42 * SECOND,
                 held=2,
+                held_newest={seq: "no bib yet" for seq in range(max(1, sent - 50), sent + 1) if nameless(seq)},
                 unmapped=3,
                 peers=(peer,),
             ),

@@ -193,6 +193,16 @@ async def test_a_place_without_a_bib_is_a_problem_until_its_other_half_tells(soc
         await console.sees(f"joins #{place}", "1 WITHOUT BIB")
 
 
+async def test_what_an_export_holds_says_so_where_it_stands(socket: Path) -> None:
+    engine = FakeEngine(40)
+    held, *others = engine.state().exports
+    why = {2: "stale: older than 10 s", 5: "no UTC yet: the race clock has no gun"}
+    engine.changes["exports"] = (msgspec.structs.replace(held, held_newest=why), *others)
+    async with console_on(socket, engine) as console:
+        await console.press("home")
+        await console.sees("HELD stale", "HELD no UTC")
+
+
 async def test_a_hole_stands_where_the_place_is_missing(socket: Path) -> None:
     engine = FakeEngine(40)
     device = engine.state().devices[0]
