@@ -10,7 +10,7 @@ import tempfile
 import termios
 import tty
 from abc import ABC, abstractmethod
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -394,10 +394,17 @@ async def replay(port: Port, path: Path, speed: float = 1.0, device: str = "") -
 def add_fault_arguments(parser: ArgumentParser) -> None:
     """The options of a misbehaving simulator."""
     group = parser.add_argument_group("misbehaving (probabilities per line, 0 to 1)")
-    group.add_argument("--cut", type=float, default=0.0, metavar="P", help="send only a part of the line")
-    group.add_argument("--garbage", type=float, default=0.0, metavar="P", help="send random bytes before the line")
-    group.add_argument("--drop", type=float, default=0.0, metavar="P", help="lose the link in the middle of the line")
+    group.add_argument("--cut", type=_probability, default=0.0, metavar="P", help="send only a part of the line")
+    group.add_argument("--garbage", type=_probability, default=0.0, metavar="P", help="send random bytes before the line")
+    group.add_argument("--drop", type=_probability, default=0.0, metavar="P", help="lose the link in the middle of the line")
     group.add_argument("--seed", type=int, default=0, help="the same seed gives the same faults (default: 0)")
+
+
+def _probability(text: str) -> float:
+    chance = float(text)
+    if not 0 <= chance <= 1:
+        raise ArgumentTypeError(f"{text}: expected a probability from 0 to 1")
+    return chance
 
 
 def faults_from(args: Namespace) -> Faults:
