@@ -395,8 +395,12 @@ def add_fault_arguments(parser: ArgumentParser) -> None:
     """The options of a misbehaving simulator."""
     group = parser.add_argument_group("misbehaving (probabilities per line, 0 to 1)")
     group.add_argument("--cut", type=_probability, default=0.0, metavar="P", help="send only a part of the line")
-    group.add_argument("--garbage", type=_probability, default=0.0, metavar="P", help="send random bytes before the line")
-    group.add_argument("--drop", type=_probability, default=0.0, metavar="P", help="lose the link in the middle of the line")
+    group.add_argument(
+        "--garbage", type=_probability, default=0.0, metavar="P", help="send random bytes before the line"
+    )
+    group.add_argument(
+        "--drop", type=_probability, default=0.0, metavar="P", help="lose the link in the middle of the line"
+    )
     group.add_argument("--seed", type=int, default=0, help="the same seed gives the same faults (default: 0)")
 
 
