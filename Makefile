@@ -21,9 +21,11 @@ lint: .venv
 bench: .venv
 	$(BIN)/python -m tests.bench
 
-# Bytecode is compiled here, so that the first start at a race is not the slow one.
+# Bytecode is compiled here, so that the first start at a race is not the slow one. Until all is done .venv counts as old:
+# an installation that was interrupted is taken up again.
 .venv: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
+	@touch -t 197001020000 .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
 	$(BIN)/python -m compileall -q console screens themes $(BIN)/../lib
 	@touch .venv
