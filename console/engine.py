@@ -273,7 +273,6 @@ class Engine:
     # --- what the journal has made durable ---
 
     def _committed(self, batch: Committed) -> None:
-        self.manager.safe(batch.frames)
         guns = [gun for one in batch.passings if (gun := gun_of(one))]
         if guns:
             self._take_guns(guns)
@@ -289,11 +288,16 @@ class Engine:
             self._take_incident(incident)
         if batch.passings:
             self.journal.feed.publish(batch.passings)
-            for passing in batch.passings:
-                self._say_unmapped(passing)
-                self._say_impossible(passing)
         if guns:
             self._rebind()
+        self._loop.call_soon(self._afterwards, batch)  # behind the exports, which have just been woken
+
+    def _afterwards(self, batch: Committed) -> None:
+        """What nobody waits for."""
+        self.manager.safe(batch.frames)
+        for passing in batch.passings:
+            self._say_unmapped(passing)
+            self._say_impossible(passing)
         self.server.changed()
 
     def _journal_changed(self) -> None:
