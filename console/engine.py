@@ -22,7 +22,7 @@ from console.devices import driver_class
 from console.devices.driver import DeviceSettings
 from console.devices.manager import Manager
 from console.exports import export_class
-from console.exports.export import Export, ExportSettings
+from console.exports.export import Export, ExportSettings, Feed
 from console.journal.journal import Committed, Journal
 from console.journal.reader import Reader
 from console.lock import EngineError, only_engine_of
@@ -92,7 +92,7 @@ class Engine:
         with only_engine_of(directory):
             path = places.socket_path(self.state_directory, self.settings.event.name)
             self._open_journal(directory)
-            self.server = Server(path, Office(self, self.reader))
+            self.server = Server(path, Office(self, self.journal.reader()))
             try:
                 await self._serve(ready)
             finally:
@@ -229,7 +229,7 @@ class Engine:
         return self.binder.zone
 
     @property
-    def feed(self) -> Any:
+    def feed(self) -> Feed:
         """Committed passings."""
         return self.journal.feed
 

@@ -199,8 +199,7 @@ class Office:
         act = {"release": export.release, "skip": export.skip}.get(call.action)
         if act is None:
             raise ValueError(f"held passings can be released or skipped, not {call.action!r}")
-        every = range(1, self._engine.journal.state().passings + 1)  # an export acts on those that it holds
-        count = act(list(call.passings or every), call.peer)
+        count = act(list(call.passings), call.peer)
         text = f"{count} held passings {'released' if call.action == 'release' else 'skipped'}"
         if call.action == "release" and not call.passings and (left := export.state().held):
             text += f"; {left} stay held, for they lack what the format needs"

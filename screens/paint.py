@@ -25,11 +25,6 @@ def plain(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
-def inked(line: Line, ink: str) -> Line:
-    """The whole line in one ink."""
-    return [(plain(line), ink)]
-
-
 class Inks:
     """Turns lines into strips in the colours of a palette."""
 

@@ -1,5 +1,6 @@
 """What every view is: it fills the body of the screen with lines, and owns the panes that keys go to."""
 
+from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
 
 from console.control.client import Client
@@ -14,7 +15,7 @@ Hints: TypeAlias = tuple[tuple[str, str], ...]
 COMMON_HINTS: Hints = (("a", "ack"), (":", "command"), ("?", "help"), ("q", "leave"))
 
 
-class View:
+class View(ABC):
     """One screenful under the tabs."""
 
     name: str
@@ -44,9 +45,9 @@ class View:
             changed = await listing.pull(client, picture) or changed
         return changed
 
+    @abstractmethod
     def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
         """Everything, in at most `height` lines."""
-        raise NotImplementedError
 
     def hints(self) -> Hints:
         """The keys that matter here, for the footer."""
@@ -57,7 +58,7 @@ class View:
         following = self.listing is None or self.listing.following
         return ("Space", "freeze") if following else ("End", "follow"), ("Enter", "detail"), ("n", "next problem")
 
-    def scroll(self, rows: int) -> None:
+    def scroll(self, rows: int) -> None:  # noqa: B027 - a view with panes moves in these
         """Move by rows where there is no pane."""
 
 
@@ -69,9 +70,9 @@ class Text(View):
         self._top = 0
         self._most = 0
 
+    @abstractmethod
     def content(self, width: int, picture: Picture) -> list[Line]:
         """All of it."""
-        raise NotImplementedError
 
     def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
         """What fits, and how much more there is."""

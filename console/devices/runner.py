@@ -275,9 +275,8 @@ class DeviceRunner:
         """Journal a frame of the device, with the incidents that it causes."""
         self._heard = wall
         for fact in frame.facts:
-            if isinstance(
-                fact, RetransmitBegin | RetransmitEnd | Start
-            ):  # a race that starts ends one that was cut off
+            # A race that starts ends a retransmit that was cut off.
+            if isinstance(fact, RetransmitBegin | RetransmitEnd | Start):
                 self._retransmit = isinstance(fact, RetransmitBegin)
         if not self._retransmit:
             self._drift = drift(frame, wall, self._desk.zone, self._drift)

@@ -101,8 +101,8 @@ class Export(ABC, Generic[S]):
 
     @abstractmethod
     def release(self, held: list[int], peer: str | None = None) -> int:
-        """Send these held passings after all (to one peer, or to all that hold them); returns how many."""
+        """Send these held passings (none given: all) after all, to one peer or to all that hold them; how many."""
 
     @abstractmethod
     def skip(self, held: list[int], peer: str | None = None) -> int:
-        """Never send these held passings; returns how many."""
+        """Never send these held passings (none given: all); how many."""

@@ -290,7 +290,7 @@ class ListeningExport(Export[S]):
                 account.hold(seq, verdict)
         elif isinstance(verdict, Unmapped):
             account.unmap(seq)
-            self.unmapped(passing, verdict)
+            self.unmapped(verdict)
         elif not hold.releasable or self.repeats:
             self._let_go(account, seq)
         self.kept(account)
@@ -311,7 +311,7 @@ class ListeningExport(Export[S]):
         """Send these held passings after all, where nothing is lacking that the format needs."""
         count = 0
         for account in self._at(peer):
-            for seq in held:
+            for seq in held or sorted(account.held):
                 hold = account.held.get(seq)
                 if hold and hold.releasable:
                     count += self._let_go(account, seq)
@@ -321,16 +321,15 @@ class ListeningExport(Export[S]):
         """Never send these held passings."""
         count = 0
         for account in self._at(peer):
-            count += sum(account.skip(seq) for seq in held)
+            count += sum(account.skip(seq) for seq in held or sorted(account.held))
             self.kept(account)
         return count
 
     def _at(self, peer: str | None) -> Iterable[Account]:
         return [account for account in self._accounts.values() if peer in (None, account.address)]
 
-    def unmapped(self, passing: Passing, why: Unmapped) -> None:
+    def unmapped(self, why: Unmapped) -> None:
         """Say of the first few that they do not fit the format; the rest is counted."""
-        del passing
         if why.reason in self._said:
             return
         self._misfits += 1

@@ -35,7 +35,7 @@ class Format(Protocol):
     def render(self, passing: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
         """The passing in this format, as things are known now. `forced`: the operator wants it sent."""
 
-    def unmapped(self, passing: Passing, why: Unmapped) -> None:
+    def unmapped(self, why: Unmapped) -> None:
         """A passing turned out not to fit the format."""
 
     def kept(self, account: Account) -> None:
@@ -138,7 +138,7 @@ class Pump:
                 account.hold(seq, verdict)
             elif first:
                 account.unmap(seq)
-                self._form.unmapped(passing, verdict)
+                self._form.unmapped(verdict)
         return None
 
     def _serve_released(self, passing: Passing) -> None:

@@ -35,7 +35,7 @@ class PlainFormat:
             return Hold("held", releasable=True)
         return b"%d\n" % one.seq
 
-    def unmapped(self, one: Passing, why: Unmapped) -> None:
+    def unmapped(self, why: Unmapped) -> None:
         pass
 
     def kept(self, account: Account) -> None:
