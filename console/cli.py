@@ -124,6 +124,12 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     send.add_argument("device")
     send.add_argument("words", nargs="+", metavar="COMMAND")
     send.add_argument("--json", action="store_true", help="the answer as one JSON object")
+    send.add_argument(
+        "--yes",
+        metavar="DEVICE",
+        default="",
+        help="the device's name: do it although a race is running, or data is lost",
+    )
 
     ports = command("ports", "doctor:ports", "serial ports by their stable names; opens none")
     ports.add_argument("--json", action="store_true", help="one JSON object per line")

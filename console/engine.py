@@ -28,6 +28,7 @@ from console.journal.reader import Reader
 from console.lock import EngineError, only_engine_of
 from console.model import (
     SECOND,
+    Act,
     Basis,
     ClockState,
     Cursor,
@@ -39,6 +40,7 @@ from console.model import (
     Origin,
     Passing,
     Resolved,
+    Scalar,
     Trouble,
 )
 from console.office import Office
@@ -253,6 +255,15 @@ class Engine:
         """Journal an incident."""
         log.log(logging.INFO if level is Level.NOTE else logging.WARNING, "%s: %s", source, text)
         self.journal.trouble(Trouble(level, source, text))
+
+    def note(self, word: str, body: dict[str, Scalar], by: str) -> None:
+        """Journal an act of a device."""
+        self.journal.act(word, body, by)
+
+    async def notes(self, word: str) -> list[Act]:
+        """Every act of that word, oldest first."""
+        acts = await asyncio.to_thread(self.reader.acts, after=0, limit=1_000_000)
+        return [act for act in acts if act.word == word]
 
     def changed(self) -> None:
         """The state is no longer what was shown last."""

@@ -14,7 +14,8 @@ from console.config import SettingsError
 from console.control import messages as m
 from console.devices import driver_class
 from console.devices.driver import CommandError
-from console.model import SECOND, Act, DeviceState, EngineState, Gun, Kind, Level, Phase
+from console.devices.guard import question
+from console.model import SECOND, Act, DeviceState, EngineState, Gun, Level, Order, Phase
 from console.timing.holes import in_words
 from console.timing.judge import generation_now
 
@@ -74,10 +75,14 @@ class Office:
                 nameless=found.nameless if found else 0,
             )
 
-    async def answer(self, call: m.Call, who: str) -> m.Result:
-        """Do what `call` says for `who`. Never raises."""
+    def left(self, console: int) -> None:
+        """A console has gone away: what it had devices wait for ends."""
+        self._engine.manager.left(console)
+
+    async def answer(self, call: m.Call, who: str, console: int = 0) -> m.Result:
+        """Do what `call` says for `who`, who sits at console number `console` (0: at none that stays). Never raises."""
         try:
-            return await self._answer(call, who)
+            return await self._answer(call, who, console)
         except SettingsError as error:
             return m.Failed(reason=str(error))
         except (CommandError, ConnectionError, LookupError, ValueError) as error:
@@ -86,7 +91,7 @@ class Office:
             log.exception("call %r of %s failed", call, who)
             return m.Failed(reason=f"the engine failed to do it ({error!r}); see engine.log")
 
-    async def _answer(self, call: m.Call, who: str) -> m.Result:
+    async def _answer(self, call: m.Call, who: str, console: int) -> m.Result:
         match call:
             case m.GetState():
                 return m.State(state=self.state())
@@ -94,9 +99,12 @@ class Office:
                 # One page at a time, in a thread: a page from a slow disk delays no device.
                 async with self._page:
                     return await asyncio.to_thread(self._read, call)
+            case m.GetSheet():
+                return m.Table(sheet=self._engine.manager.sheet(call.device, call.name))
+            case m.SetBib() | m.Undo() | m.TakeOver():
+                raise ValueError("this engine cannot do that yet")
             case m.Command():
-                reply = await self._engine.manager.command(call.device, call.words, who)
-                return m.Done(text=reply.text, ok=reply.ok, data=reply.data)
+                return await self._command(call, who, console)
             case m.SetPhase():
                 return m.Done(text=await self._set_phase(call.phase, who))
             case m.SetGun():
@@ -115,6 +123,18 @@ class Office:
                 log.info("asked to stop by %s", who)
                 asyncio.get_running_loop().call_later(0.1, self._engine.stop)
                 return m.Done(text=f"the engine of {call.event} stops")
+
+    async def _command(self, call: m.Command, who: str, console: int) -> m.Result:
+        """Have a device carry out a command, once the operator has agreed to what it may do."""
+        engine = self._engine
+        risk = engine.manager.risk(call.device, call.words)
+        asked = question(call.words, call.device, risk, engine.journal.event.phase, engine.clock)
+        if asked and call.yes != call.device:
+            wrong = f"{call.yes!r} is not its name. " if call.yes else ""
+            return m.Asks(question=wrong + asked.text, name=call.device, typed=asked.typed)
+        order = Order(words=call.words, by=who, console=console, text=call.text)
+        reply = await engine.manager.command(call.device, order)
+        return m.Done(text=reply.text, ok=reply.ok, data=reply.data)
 
     def _read(self, call: m.GetFrames | m.GetPassings | m.GetIncidents | m.GetDetail) -> m.Result:
         match call:
@@ -135,7 +155,9 @@ class Office:
                     before=call.before,
                     limit=min(call.limit, m.PAGE),
                     device=call.device,
-                    kind=Kind(call.kind) if call.kind else None,
+                    kinds=call.kinds,
+                    statuses=call.statuses,
+                    origins=call.origins,
                     text=call.text,
                 )
                 return m.Passings(rows=[self._engine.resolve(one) for one in passings])

@@ -32,7 +32,7 @@ class Attachment:
         """Attach, and again whenever the engine goes away."""
         while True:
             try:
-                client = await Client.connect(self.path, observe=self.observe)
+                client = await Client.connect(self.path, observe=self.observe, stays=True)
             except EngineGoneError:
                 await asyncio.sleep(RETRY)
                 continue

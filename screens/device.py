@@ -100,7 +100,7 @@ def _commands(device: DeviceState, width: int, most: int) -> list[Line]:
     ]
     used = 0
     for command in device.commands:
-        text = " ".join([command.words, *command.arguments]) + "   "
+        text = command.usage + "   "
         if used and used + len(text) > width:
             out.append([])
             used = 0

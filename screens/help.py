@@ -61,8 +61,7 @@ class Help(Text):
         if device is not None and device.commands:
             out.append([(picture.rule(f"COMMANDS OF {device.name}", width), "head")])
             for command in device.commands:
-                typed = " ".join([command.words, *command.arguments])
-                out += _entry(f":send {device.name} {typed:<20} ", command.help, width)
+                out += _entry(f":send {device.name} {command.usage:<20} ", command.help, width)
         for where, keys in KEYS:
             out.append([(picture.rule(f"KEYS {where}", width), "head")])
             for key, what in keys:

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from console.commands import show
 from console.commands.attach import Where, connect
-from console.control.client import Client, Done, RefusedError
+from console.control.client import AskedError, Client, Done, RefusedError
 from console.exit import Exit, Failure
 from console.model import SECOND, Phase
 from console.timing.bind import find_zone, local_to_utc, nearest_day
@@ -71,8 +71,15 @@ def gun_time(given: str, now: int, zone: tzinfo) -> int:
 def send(args: argparse.Namespace) -> int:
     """Send a command to a device, in the words of its manual."""
     words = " ".join(args.words)
+
+    async def order(client: Client) -> Done:
+        return await client.command(args.device, words, yes=args.yes)
+
     try:
-        done = _do(args, lambda client: client.command(args.device, words))
+        done = _do(args, order)
+    except AskedError as error:
+        agree = f"to send it all the same, add --yes {error.name}"
+        raise Failure(Exit.REFUSED, f"{error}\nNothing was sent; {agree}") from None
     except RefusedError as error:  # by the device, not by the engine
         raise Failure(Exit.FAILED, str(error)) from None
     if args.json:

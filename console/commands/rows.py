@@ -134,7 +134,7 @@ def _stored(where: Where) -> Rows:
         raise Failure(Exit.NO_ENGINE, f"no engine runs, and {settings.event.name} has no journal yet in {directory}")
     reader = Reader(directory)
     binder = binder_of(settings)
-    for passing in reader.passings(after=0, limit=100_000, kind=Kind.GUN):
+    for passing in reader.passings(after=0, limit=100_000, kinds=[Kind.GUN]):
         if gun := gun_of(passing):
             binder.add_guns([gun])
     for act in reader.acts(after=0, limit=100_000):

@@ -9,12 +9,28 @@ from typing import TypeVar
 
 from console.control import messages as m
 from console.control.messages import Call, Delivery, Detail, Done, packed
-from console.model import Direction, EngineState, Frame, Incident, Phase, Resolved
+from console.model import (
+    CommandError,
+    Direction,
+    EngineState,
+    Frame,
+    Incident,
+    Kind,
+    Origin,
+    Phase,
+    Resolved,
+    Sheet,
+    Status,
+    find,
+)
 
-__all__ = ["Client", "Delivery", "Detail", "Done", "EngineGoneError", "RefusedError"]
+__all__ = ["AskedError", "Client", "Delivery", "Detail", "Done", "EngineGoneError", "RefusedError"]
 
 ANSWER_WITHIN = 15.0
-"""Seconds a call may take: longer than any command to a device."""
+"""Seconds a call may take; a command may take as long as its device does, for the engine watches over that."""
+
+LARGEST_FILE = 1_000_000
+"""Bytes of a file that a command names, at most: a list of 10,000 names is half of it."""
 
 R = TypeVar("R", bound=m.Result)
 
@@ -25,6 +41,16 @@ class EngineGoneError(ConnectionError):
 
 class RefusedError(Exception):
     """The engine will not do it; says why and what to do."""
+
+
+class AskedError(RefusedError):
+    """The engine will not do it before the operator has agreed: say it again with `yes=name`."""
+
+    def __init__(self, asks: m.Asks) -> None:
+        super().__init__(asks.question)
+        self.name = asks.name
+        self.typed = asks.typed
+        """The operator must type the name; else a plain yes will do."""
 
 
 class Client:
@@ -43,8 +69,8 @@ class Client:
         """Set when the engine has gone away."""
 
     @classmethod
-    async def connect(cls, path: Path, *, observe: bool = False, who: str = "") -> "Client":
-        """Attach to the engine at socket `path`.
+    async def connect(cls, path: Path, *, observe: bool = False, stays: bool = False, who: str = "") -> "Client":
+        """Attach to the engine at socket `path`; `stays`: as a console.
 
         Raises EngineGoneError where none answers, RefusedError where it speaks another version or will not have us.
         """
@@ -53,7 +79,7 @@ class Client:
         except OSError as error:
             raise EngineGoneError(f"no engine answers at {path}: {error.strerror or error}") from None
         client = cls(reader, writer)
-        writer.write(packed(m.Hello(protocol=m.PROTOCOL, who=who or _who(), observe=observe)))
+        writer.write(packed(m.Hello(protocol=m.PROTOCOL, who=who or _who(), observe=observe, stays=stays)))
         try:
             async with asyncio.timeout(ANSWER_WITHIN):
                 first = await client._first()
@@ -103,11 +129,24 @@ class Client:
         before: int | None = None,
         limit: int = 200,
         device: str = "",
-        kind: str = "",
+        kinds: tuple[Kind, ...] = (),
+        statuses: tuple[Status, ...] = (),
+        origins: tuple[Origin, ...] = (),
         text: str = "",
+        outs: bool = False,
     ) -> list[Resolved]:
-        """A page of passings, oldest first, bound as they are known now."""
-        call = m.GetPassings(after=after, before=before, limit=limit, device=device, kind=kind, text=text)
+        """A page of passings, oldest first, bound as they are known now; see GetPassings."""
+        call = m.GetPassings(
+            after=after,
+            before=before,
+            limit=limit,
+            device=device,
+            kinds=kinds,
+            statuses=statuses,
+            origins=origins,
+            text=text,
+            outs=outs,
+        )
         return (await self._ask(call, m.Passings)).rows
 
     async def incidents(
@@ -120,6 +159,10 @@ class Client:
         """One frame: what it means, and where it went."""
         return await self._ask(m.GetDetail(frame=frame), m.Detail)
 
+    async def sheet(self, device: str, name: str) -> Sheet:
+        """A table about a device, or (`device` empty) about the event."""
+        return (await self._ask(m.GetSheet(device=device, name=name), m.Table)).sheet
+
     async def refresh(self) -> EngineState:
         """The engine's state as it is now, not as it was pushed last."""
         self.state = (await self._ask(m.GetState(), m.State)).state
@@ -127,9 +170,46 @@ class Client:
 
     # --- changes; each raises RefusedError with the reason where it was not done ---
 
-    async def command(self, device: str, words: str) -> Done:
-        """Send a command to a device, in the words of its manual."""
-        return await self._ask(m.Command(device=device, words=words), m.Done)
+    async def command(self, device: str, words: str, *, yes: str = "") -> Done:
+        """Send a command to a device, in the words of its manual; waits as long as the device takes for it. A file that
+        the words name is read here, where the operator is.
+
+        Raises AskedError where the operator must agree first; then say it again with `yes`.
+        """
+        text = await asyncio.to_thread(self._contents, device, words)
+        call = m.Command(device=device, words=words, yes=yes, text=text)
+        return await self._ask(call, m.Done, within=None)
+
+    def _contents(self, device: str, words: str) -> str:
+        """What is in the file that a command names; empty where it names none. Raises RefusedError."""
+        commands = next((one.commands for one in self.state.devices if one.name == device), ())
+        try:
+            info, values = find(commands, words)
+        except CommandError:
+            return ""  # the engine says so, in better words
+        if not (info.arguments and info.arguments[-1].file and len(values) == len(info.arguments)):
+            return ""
+        path = Path(values[-1]).expanduser()
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                raise RefusedError(f"{path}: larger than {LARGEST_FILE:,} bytes: is it the right file?")
+            return path.read_text(encoding="utf-8-sig")
+        except OSError as error:
+            raise RefusedError(f"{path}: {error.strerror or error}") from None
+        except UnicodeDecodeError as error:
+            raise RefusedError(f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8") from None
+
+    async def set_bib(self, passing: int, bib: str) -> Done:
+        """Say whose passing it was; an empty `bib`: nobody's that we know."""
+        return await self._ask(m.SetBib(passing=passing, bib=bib), m.Done)
+
+    async def undo(self) -> Done:
+        """Take back the newest bib that this operator gave."""
+        return await self._ask(m.Undo(), m.Done)
+
+    async def take_over(self, device: str, passings: tuple[int, ...] = ()) -> Done:
+        """Have offered passings of a device count (none given: all of them)."""
+        return await self._ask(m.TakeOver(device=device, passings=passings), m.Done)
 
     async def phase(self, phase: Phase) -> Done:
         """Set the phase of the event."""
@@ -157,7 +237,7 @@ class Client:
 
     # --- the socket ---
 
-    async def _ask(self, call: Call, expected: type[R]) -> R:
+    async def _ask(self, call: Call, expected: type[R], within: float | None = ANSWER_WITHIN) -> R:
         if self.gone.is_set():
             raise EngineGoneError("the engine has gone away")
         number = next(self._numbers)
@@ -165,12 +245,14 @@ class Client:
         self._waiting[number] = future
         self._writer.write(packed(m.Request(id=number, call=call)))
         try:
-            async with asyncio.timeout(ANSWER_WITHIN):
+            async with asyncio.timeout(within):
                 result = await future
         except TimeoutError:
-            raise RefusedError(f"the engine did not answer within {ANSWER_WITHIN:.0f} s") from None
+            raise RefusedError(f"the engine did not answer within {within:.0f} s") from None
         finally:
             self._waiting.pop(number, None)
+        if isinstance(result, m.Asks):
+            raise AskedError(result)
         if isinstance(result, m.Failed):
             raise RefusedError(result.reason)
         if not isinstance(result, expected):

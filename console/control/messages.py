@@ -9,9 +9,9 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from console.model import Direction, EngineState, Frame, Incident, Phase, Resolved, Scalar
+from console.model import Direction, EngineState, Frame, Incident, Kind, Origin, Phase, Resolved, Scalar, Sheet, Status
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Version of this conversation; both sides must speak the same."""
 
 LONGEST = 16 * 1024 * 1024
@@ -30,6 +30,8 @@ class Hello(Struct, frozen=True, kw_only=True, tag="hello"):
     protocol: int
     who: str
     observe: bool = False
+    stays: bool = False
+    """A console: what it had a device wait for ends with it. Not a command that asks and goes."""
 
 
 class Welcome(Struct, frozen=True, kw_only=True, tag="welcome"):
@@ -71,8 +73,12 @@ class GetPassings(Struct, frozen=True, kw_only=True, tag="passings"):
     before: int | None = None
     limit: int = 200
     device: str = ""
-    kind: str = ""
+    kinds: tuple[Kind, ...] = ()
+    statuses: tuple[Status, ...] = ()
+    origins: tuple[Origin, ...] = ()
     text: str = ""
+    outs: bool = False
+    """Tell what became of each at the exports (`Resolved.out`)."""
 
 
 class GetIncidents(Struct, frozen=True, kw_only=True, tag="incidents"):
@@ -89,11 +95,40 @@ class GetDetail(Struct, frozen=True, kw_only=True, tag="detail"):
     frame: int
 
 
+class GetSheet(Struct, frozen=True, kw_only=True, tag="sheet"):
+    """A table about a device, or (device empty) about the event. Answered with Table."""
+
+    device: str
+    name: str
+
+
 class Command(Struct, frozen=True, kw_only=True, tag="command"):
-    """Send a command to a device, in the words of its manual. Answered with Done."""
+    """Send a command to a device, in the words of its manual. Answered with Done, or with Asks."""
 
     device: str
     words: str
+    yes: str = ""
+    """The device's name: the operator has been asked."""
+    text: str = ""
+    """The contents of the file that the words name."""
+
+
+class SetBib(Struct, frozen=True, kw_only=True, tag="bib"):
+    """Say whose passing it was; empty `bib`: nobody's that we know. Answered with Done."""
+
+    passing: int
+    bib: str
+
+
+class Undo(Struct, frozen=True, kw_only=True, tag="undo"):
+    """Take the newest bib back that this operator gave. Answered with Done."""
+
+
+class TakeOver(Struct, frozen=True, kw_only=True, tag="take over"):
+    """Have offered passings of a device count (empty: all of them). Answered with Done."""
+
+    device: str
+    passings: tuple[int, ...] = ()
 
 
 class SetPhase(Struct, frozen=True, kw_only=True, tag="phase"):
@@ -141,7 +176,11 @@ Call: TypeAlias = (
     | GetPassings
     | GetIncidents
     | GetDetail
+    | GetSheet
     | Command
+    | SetBib
+    | Undo
+    | TakeOver
     | SetPhase
     | SetGun
     | Acknowledge
@@ -150,7 +189,7 @@ Call: TypeAlias = (
     | Stop
 )
 
-CHANGES = (Command, SetPhase, SetGun, Acknowledge, Held, Reload, Stop)
+CHANGES = (Command, SetBib, Undo, TakeOver, SetPhase, SetGun, Acknowledge, Held, Reload, Stop)
 """What an observer may not call."""
 
 
@@ -215,13 +254,30 @@ class Done(Struct, frozen=True, kw_only=True, tag="done"):
     data: dict[str, Scalar] = {}
 
 
+class Table(Struct, frozen=True, kw_only=True, tag="table"):
+    """A table, ready to read."""
+
+    sheet: Sheet
+
+
+class Asks(Struct, frozen=True, kw_only=True, tag="asks"):
+    """It was not done: the operator must agree first, and then say it again with `yes`."""
+
+    question: str
+    """What the danger is, in words."""
+    name: str
+    """What `yes` must be."""
+    typed: bool
+    """The operator must type the name; else a plain yes will do."""
+
+
 class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
     """It was not done, and why."""
 
     reason: str
 
 
-Result: TypeAlias = State | Frames | Passings | Incidents | Detail | Done | Failed
+Result: TypeAlias = State | Frames | Passings | Incidents | Detail | Table | Done | Asks | Failed
 
 
 class Answer(Struct, frozen=True, kw_only=True, tag="answer"):

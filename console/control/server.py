@@ -1,6 +1,7 @@
 """The engine's end of the control socket: many clients, none of which can slow the engine down."""
 
 import asyncio
+import itertools
 import logging
 import os
 import socket
@@ -33,8 +34,11 @@ class Office(Protocol):
     def state(self) -> EngineState:
         """The whole picture, now."""
 
-    async def answer(self, call: m.Call, who: str) -> m.Result:
-        """Do what `call` says for `who`. Never raises."""
+    async def answer(self, call: m.Call, who: str, console: int) -> m.Result:
+        """Do what `call` says for `who`, who sits at console number `console` (0: at none that stays). Never raises."""
+
+    def left(self, console: int) -> None:
+        """A console has gone away."""
 
 
 class Server:
@@ -149,8 +153,13 @@ class Server:
             pass  # It went away, or it is no RaceDeck console: either way nothing of ours is lost.
         finally:
             self.clients.discard(client)
+            if client.console:
+                self.office.left(client.console)
             self.changed()
             writer.close()
+
+
+_CONSOLES = itertools.count(1)
 
 
 class _Attached:
@@ -161,7 +170,7 @@ class _Attached:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         state: Callable[[], EngineState],
-        answer: Callable[[m.Call, str], Awaitable[m.Result]],
+        answer: Callable[[m.Call, str, int], Awaitable[m.Result]],
     ) -> None:
         self.reader = reader
         self.writer = writer
@@ -169,6 +178,8 @@ class _Attached:
         self.answer = answer
         self.who = ""
         self.observe = False
+        self.console = 0
+        """Its number, if it is a console that stays."""
         self.welcome = False
         self.calls: set[asyncio.Task[None]] = set()
 
@@ -208,13 +219,14 @@ class _Attached:
             self.writer.close()
             return
         self.who, self.observe, self.welcome = hello.who, hello.observe, True
+        self.console = next(_CONSOLES) if hello.stays else 0
         self.writer.write(packed(m.Welcome(protocol=m.PROTOCOL, state=self.state())))
 
     async def request(self, request: m.Request) -> None:
         if self.observe and isinstance(request.call, m.CHANGES):
             result: m.Result = m.Failed(reason="this console only observes; attach without --observe to act")
         else:
-            result = await self.answer(request.call, self.who)
+            result = await self.answer(request.call, self.who, self.console)
         if self.unread() > STUCK:
             self.writer.transport.abort()
             return

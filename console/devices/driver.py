@@ -7,21 +7,59 @@ before anything else happens; what it wants to say goes through its `Outlet`, wh
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from datetime import tzinfo
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from console.model import CommandInfo, Heard, Scalar
+from console.model import (
+    Act,
+    CommandError,
+    CommandInfo,
+    Flow,
+    Heard,
+    Job,
+    Level,
+    Order,
+    Risk,
+    Scalar,
+    Sheet,
+    find,
+)
 
 
 class Outlet(Protocol):
-    """Where a driver's bytes go: journaled as frames sent (secrets masked), then written to the link."""
+    """What is done for a driver: its bytes are journaled as frames sent (secrets masked), then written to the link."""
 
     def send(self, raw: bytes, *, by: str = "", label: str = "", mask: bytes = b"") -> None:
         """Write `raw`. `by` names who asked; every occurrence of `mask` is journaled as `*`.
 
         Raises ConnectionError where the link is not open.
         """
+
+    def lines(self) -> dict[str, bool | None]:
+        """The control lines as they are now: CTS, DSR, CD, and ours, RTS and DTR; None: not available. Empty: a link
+        without any."""
+
+    def set_line(self, name: str, up: bool, *, by: str = "") -> None:
+        """Raise or drop `RTS` or `DTR`; journaled as a frame without bytes. Raises ConnectionError where there is no
+        link, or no such line on it."""
+
+    def note(self, word: str, body: dict[str, Scalar], *, by: str) -> None:
+        """Journal an act about the device (it gets its name): a station set up, a card written."""
+
+    async def notes(self, word: str) -> list[Act]:
+        """Every act of that word, about any device, oldest first."""
+
+    def trouble(self, level: Level, text: str) -> None:
+        """Journal an incident of the device."""
+
+    def wall(self) -> int:
+        """This machine's clock, ns since the epoch."""
+
+    @property
+    def zone(self) -> tzinfo:
+        """The event's zone."""
 
 
 class DeviceSettings(Struct, frozen=True, kw_only=True):
@@ -54,9 +92,7 @@ class Reply(Struct, frozen=True, kw_only=True):
     data: dict[str, Scalar] = {}
 
 
-class CommandError(Exception):
-    """A command that was not sent, or not answered; says why and what to do."""
-
+__all__ = ["CommandError", "DeviceSettings", "Driver", "Outlet", "Reply"]
 
 S = TypeVar("S", bound=DeviceSettings)
 
@@ -81,6 +117,10 @@ class Driver(ABC, Generic[S]):
         """To be called when `facts` change without a frame having come."""
         self.facts: dict[str, str] = {}
         """What the device last said of itself, in the order in which the device's tab shows it."""
+        self.flow: Flow | None = None
+        """None: the device cannot be paused. Call `changed()` with every change of this and of `job`."""
+        self.job: Job | None = None
+        """The command under way that takes long."""
 
     def opened(self) -> None:
         """The link has opened: forget half lines; send what must come first."""
@@ -101,12 +141,28 @@ class Driver(ABC, Generic[S]):
         """Seconds without a byte after which the device is `silent`; None: silence is normal."""
         return self.settings.silent_after or None
 
-    async def command(self, words: str, by: str) -> Reply:
-        """Send the command `words` for `by`, and wait for the device's answer.
+    async def command(self, order: Order) -> Reply:
+        """Carry out `order`, and wait for the device's answer. A loss of the link cancels it, and so does `STOP` one
+        that is `long`.
 
         Raises CommandError where it is unknown, malformed, or not answered in time; ConnectionError without a link.
         """
-        raise CommandError(f"{self.settings.type}: no command {words!r}; this device takes none")
+        raise CommandError(f"{self.settings.type}: no command {order.words!r}; this device takes none")
+
+    def risk(self, words: str) -> Risk:
+        """What this command may do. Raises CommandError where it is unknown or malformed."""
+        info, _ = find(self.commands, words)
+        return Risk(changes=info.changes, destroys=info.destroys, sets_clock=info.sets_clock)
+
+    def left(self, console: int) -> None:
+        """An attached console has gone away; what it asked for and still holds the device up must end."""
+
+    def lines_changed(self, lines: dict[str, bool | None]) -> None:
+        """A control line is no longer what it was; `lines` as `Outlet.lines`."""
+
+    def sheet(self, name: str) -> Sheet:
+        """A table that the driver keeps in memory. Raises LookupError where it has none of that name."""
+        raise LookupError(f"{self.settings.name} keeps no sheet {name!r}")
 
     @classmethod
     def default_point(cls, channel: str | None) -> str | None:

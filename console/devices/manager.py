@@ -14,7 +14,7 @@ from console.links.backoff import MOST
 from console.links.link import Endpoint
 from console.links.serial import SerialPort
 from console.links.tcp import TcpClient
-from console.model import DeviceState, Frame, Level
+from console.model import DeviceState, Frame, Level, Order, Risk, Sheet
 
 log = logging.getLogger("racedeck")
 
@@ -69,13 +69,28 @@ class Manager:
         for runner in self._runners.values():
             runner.let_go_on()
 
-    async def command(self, device: str, words: str, by: str) -> Reply:
-        """Send a command to `device` for `by`. Raises CommandError, or ConnectionError where it is not connected."""
+    async def command(self, device: str, order: Order) -> Reply:
+        """Have `device` carry out `order`. Raises CommandError, or ConnectionError where it is not connected."""
+        return await self._runner(device).command(order)
+
+    def risk(self, device: str, words: str) -> Risk:
+        """What a command may do. Raises as `command`."""
+        return self._runner(device).risk(words)
+
+    def sheet(self, device: str, name: str) -> Sheet:
+        """A table that a driver keeps. Raises CommandError without that device, LookupError without that sheet."""
+        return self._runner(device).sheet(name)
+
+    def left(self, console: int) -> None:
+        """An attached console has gone away."""
+        for runner in self._runners.values():
+            runner.left(console)
+
+    def _runner(self, device: str) -> DeviceRunner:
         runner = self._runners.get(device)
         if runner is None:
-            known = ", ".join(self._runners) or "none"
-            raise CommandError(f"no device {device!r}; there is {known}")
-        return await runner.command(words, by)
+            raise CommandError(f"no device {device!r}; there is {', '.join(self._runners) or 'none'}")
+        return runner
 
     async def stop(self) -> None:
         """Disconnect all devices, and journal their half lines."""

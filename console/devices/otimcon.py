@@ -29,7 +29,7 @@ from console.codecs.otimcon_records import (
 )
 from console.codecs.piece import Piece
 from console.devices.driver import CommandError, DeviceSettings, Driver, Outlet, Reply
-from console.model import SECOND, Basis, CommandInfo, Fact, Heard, Kind, Origin, Reading
+from console.model import SECOND, Basis, CommandInfo, Fact, Heard, Kind, Order, Origin, Reading
 
 BOOT = 2.5
 """Seconds that a board needs to start after a reset; what it gets meanwhile is lost (section 3)."""
@@ -169,8 +169,9 @@ class Otimcon(Driver[OtimconSettings]):
             finally:
                 self._answer = None
 
-    async def command(self, words: str, by: str) -> Reply:
-        """Send `words`. Only PING is offered."""
+    async def command(self, order: Order) -> Reply:
+        """Send a command. Only PING is offered."""
+        words, by = order.words, order.by
         if words.split() != ["PING"]:
             raise CommandError(f"{self.settings.name}: {words!r} is not offered; offered is PING")
         try:

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import tzinfo
 from typing import Any
 
 from msgspec import structs
@@ -18,16 +19,24 @@ from console.links.backoff import backoff
 from console.links.link import Endpoint, LinkError
 from console.model import (
     SECOND,
+    Act,
+    CommandInfo,
     DeviceState,
     Direction,
     Draft,
     Heard,
     Level,
     LinkState,
+    Order,
+    Outcome,
     RetransmitBegin,
     RetransmitEnd,
+    Risk,
+    Scalar,
+    Sheet,
     Start,
     Trouble,
+    find,
 )
 
 log = logging.getLogger("racedeck")
@@ -43,6 +52,12 @@ MOST_UNSAFE = 2000
 
 FEW_UNSAFE = 500
 """Frames of it that may still wait when the device may go on."""
+
+LOOK = 0.5
+"""Seconds between two looks at the control lines of a serial port, where it has them."""
+
+STOP = CommandInfo(words="STOP", help="stop the command under way that takes long")
+"""What every device takes that has such commands."""
 
 _LIVE = ("points", "point", "silent_after")
 """Settings that take effect without a new connection."""
@@ -73,6 +88,8 @@ class DeviceRunner:
         """Frames journaled that are not safe on disk yet."""
         self._heard: int | None = None
         self._drift: int | None = None
+        self._last: Outcome | None = None
+        """What came of the last command."""
         self._retransmit = False
         """What the device sends now, it sends again: it tells nothing of its clock."""
 
@@ -103,7 +120,10 @@ class DeviceRunner:
             heard=self._heard,
             drift=self._drift,
             facts={**(driver.facts if driver else {}), **(session.facts if session else {})},
-            commands=driver.commands if driver else (),
+            commands=self._commands(),
+            flow=driver.flow if driver else None,
+            job=driver.job if driver else None,
+            outcome=self._last,
         )
 
     def safe(self, frames: int) -> None:
@@ -118,17 +138,89 @@ class DeviceRunner:
             self._session.waits = False
             self._session.link.resume()
 
-    async def command(self, words: str, by: str) -> Reply:
-        """Have the driver send a command. Raises CommandError, or ConnectionError without a link."""
-        if self._driver is None or self._session is None:
+    async def command(self, order: Order) -> Reply:
+        """Have the driver carry out `order`. Goes on where who asked does not wait for the answer.
+
+        Raises CommandError, or ConnectionError without a link.
+        """
+        session, driver = self._session, self._driver
+        if driver is None or session is None:
             raise self._not_connected()
+        if order.words.strip().upper() == STOP.words and STOP in self._commands():
+            return self._stop(session, order.by)
+        task = asyncio.create_task(self._carry_out(driver, session, order), name=f"{self._settings.name}: a command")
+        session.commands[task] = order
+        task.add_done_callback(lambda task: self._commanded(session, task))
+        return await asyncio.shield(task)
+
+    async def _carry_out(self, driver: Driver[Any], session: Session, order: Order) -> Reply:
         try:
-            return await self._driver.command(words, by)
-        except (CommandError, ConnectionError):
+            reply = await driver.command(order)
+        except (CommandError, ConnectionError) as error:
+            self._outcome(order, False, str(error))
             raise
+        except asyncio.CancelledError as error:
+            ended = session.reason
+            why = f"the link was lost ({ended}) before it was done" if ended else str(error) or "stopped"
+            self._outcome(order, False, f"{order.words}: {why}")
+            if not ended and not str(error):
+                raise
+            raise ConnectionError(f"{self._settings.name}: {order.words}: {why}") from None
         except Exception as error:
             self._failed(error)
-            raise CommandError(f"{self._settings.name}: the driver failed on {words!r}: {_named(error)}") from error
+            failure = CommandError(f"{self._settings.name}: the driver failed on {order.words!r}: {_named(error)}")
+            self._outcome(order, False, str(failure))
+            raise failure from error
+        self._outcome(order, reply.ok, reply.text)
+        return reply
+
+    def _outcome(self, order: Order, ok: bool | None, text: str) -> None:
+        self._last = Outcome(words=order.words, by=order.by, wall=self._desk.wall(), ok=ok, text=text)
+        self._desk.changed()
+
+    def _commanded(self, session: Session, task: "asyncio.Task[Reply]") -> None:
+        session.commands.pop(task, None)
+        if not task.cancelled():
+            task.exception()  # who asked may have gone: its outcome is kept, and that is enough
+
+    def _stop(self, session: Session, by: str) -> Reply:
+        driver = self._driver
+        assert driver is not None
+        stopped = []
+        for task, order in session.commands.items():
+            info, _ = find(driver.commands, order.words)
+            if info.long:
+                task.cancel(f"stopped by {by}")
+                stopped.append(order.words)
+        if not stopped:
+            raise CommandError(f"{self._settings.name}: nothing is under way that could be stopped")
+        return Reply(ok=True, text=f"stopped: {', '.join(stopped)}")
+
+    def _commands(self) -> tuple[CommandInfo, ...]:
+        commands = self._driver.commands if self._driver else ()
+        return (*commands, STOP) if any(one.long for one in commands) else commands
+
+    def risk(self, words: str) -> Risk:
+        """What a command may do. Raises CommandError, or ConnectionError without a link."""
+        if self._driver is None or self._session is None:
+            raise self._not_connected()
+        if words.strip().upper() == STOP.words and STOP in self._commands():
+            return Risk()
+        try:
+            return self._driver.risk(words)
+        except CommandError as error:
+            raise CommandError(f"{self._settings.name}: {error}") from None
+
+    def left(self, console: int) -> None:
+        """An attached console has gone away."""
+        if self._driver is not None:
+            self._driver.left(console)
+
+    def sheet(self, name: str) -> Sheet:
+        """A table that the driver keeps. Raises LookupError where it keeps none of that name."""
+        if self._driver is None:
+            raise LookupError(f"{self._settings.name} has not been connected yet")
+        return self._driver.sheet(name)
 
     async def run(self) -> None:
         """Serve the device until cancelled."""
@@ -150,15 +242,54 @@ class DeviceRunner:
             raise ConnectionError(f"{self._settings.name}: takes no bytes: check its cable and flow control")
         session.link.write(raw)
         shown = raw.replace(mask, b"*") if mask else raw
+        self._ours(shown, label, by, masked=shown != raw)
+
+    def lines(self) -> dict[str, bool | None]:
+        """See Outlet."""
+        return self._session.link.lines() if self._session and self._session.link else {}
+
+    def set_line(self, name: str, up: bool, *, by: str = "") -> None:
+        """See Outlet."""
+        session = self._session
+        if session is None or session.link is None:
+            raise self._not_connected()
+        session.link.set_line(name, up)
+        session.look_at_lines()
+        self._ours(b"", f"{name} {'high' if up else 'low'}", by)
+        self._desk.changed()
+
+    def note(self, word: str, body: dict[str, Scalar], *, by: str) -> None:
+        """See Outlet."""
+        self._desk.note(word, {"device": self._settings.name, **body}, by)
+
+    async def notes(self, word: str) -> list[Act]:
+        """See Outlet."""
+        return await self._desk.notes(word)
+
+    def trouble(self, level: Level, text: str) -> None:
+        """See Outlet."""
+        self._trouble(level, text)
+
+    def wall(self) -> int:
+        """See Outlet."""
+        return self._desk.wall()
+
+    @property
+    def zone(self) -> tzinfo:
+        """See Outlet."""
+        return self._desk.zone
+
+    def _ours(self, raw: bytes, label: str, by: str, *, masked: bool = False) -> None:
+        """Journal what we sent."""
         self._keep(
             Draft(
                 device=self._settings.name,
                 direction=Direction.TX,
                 wall=self._desk.wall(),
                 mono=self._desk.mono(),
-                raw=shown,
+                raw=raw,
                 label=label,
-                masked=shown != raw,
+                masked=masked,
                 by=by,
             )
         )
@@ -227,7 +358,7 @@ class DeviceRunner:
             self._stirred.set()
             async with asyncio.TaskGroup() as group:
                 attending = group.create_task(driver.attend())
-                reason = await session.end()
+                reason = session.reason = await session.end()
                 attending.cancel()
         except ExceptionGroup as failures:
             task = asyncio.current_task()
@@ -236,6 +367,9 @@ class DeviceRunner:
             raise failures.exceptions[0] from None
         finally:
             self._session = None
+            session.reason = session.reason or "the device is no longer served"
+            for task in list(session.commands):
+                task.cancel()
             link.abort()
             self._take(session, driver.lost, self._desk.wall(), self._desk.mono())
             await link.closed()
@@ -345,7 +479,11 @@ class DeviceRunner:
         """The one timer of the device: silence, a link that has become steady, incidents that were only counted."""
         while True:
             self._stirred.clear()
-            due = [moment for moment in (self._hushed(), self._settling(), self._listening()) if moment is not None]
+            due = [
+                moment
+                for moment in (self._hushed(), self._settling(), self._listening(), self._line_look())
+                if moment is not None
+            ]
             with suppress(TimeoutError):
                 async with asyncio.timeout((min(due) - self._desk.mono()) / SECOND if due else None):
                     await self._stirred.wait()
@@ -387,6 +525,33 @@ class DeviceRunner:
         self._trouble(Level.ALARM, f"silent: {text}")
         self._enter(LinkState.SILENT, text)
         return None
+
+    def _line_look(self) -> int | None:
+        """Look at the control lines; when to look again. A line that changes is a frame without bytes."""
+        session = self._session
+        if session is None or session.link is None or all(up is None for up in session.lines.values()):
+            return None
+        due = session.looked + int(LOOK * SECOND)
+        if self._desk.mono() < due:
+            return due
+        changed = session.look_at_lines()
+        for line, up in changed.items():
+            wall, mono = self._desk.wall(), self._desk.mono()
+            self._keep(
+                Draft(
+                    device=self._settings.name,
+                    direction=Direction.RX,
+                    wall=wall,
+                    mono=mono,
+                    raw=b"",
+                    label=f"{line} {'high' if up else 'low'}",
+                )
+            )
+        if changed:
+            if self._driver is not None:
+                self._driver.lines_changed(session.lines)
+            self._desk.changed()
+        return session.looked + int(LOOK * SECOND)
 
     def _patience(self, session: Session) -> float | None:
         """How long the driver takes silence for normal, seconds."""

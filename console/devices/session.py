@@ -5,8 +5,9 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import Protocol
 
+from console.devices.driver import Reply
 from console.links.link import Link
-from console.model import Draft, Level
+from console.model import Act, Draft, Level, Order, Scalar
 
 
 class ManagerDesk(Protocol):
@@ -24,6 +25,12 @@ class ManagerDesk(Protocol):
 
     def trouble(self, level: Level, source: str, text: str) -> None:
         """Journal an incident."""
+
+    def note(self, word: str, body: dict[str, Scalar], by: str) -> None:
+        """Journal an act."""
+
+    async def notes(self, word: str) -> list[Act]:
+        """Every act of that word, oldest first."""
 
     def changed(self) -> None:
         """Some device's state is no longer what it was."""
@@ -57,6 +64,14 @@ class Session:
         """How long silence was taken for normal when that was looked at last, seconds."""
         self.facts: dict[str, str] = {}
         """What the operator should know of the link."""
+        self.lines: dict[str, bool | None] = {}
+        """The control lines, as they were looked at last; None: not available."""
+        self.looked = 0
+        """Monotonic ns of that."""
+        self.commands: dict[asyncio.Task[Reply], Order] = {}
+        """Under way."""
+        self.reason = ""
+        """Why the link has ended; empty: it has not."""
         self._desk = desk
         self._received = received
         self._early: list[tuple[bytes, int, int]] | None = []
@@ -73,10 +88,17 @@ class Session:
         self.opened_at = self.last_byte = self._desk.mono()
         if link.note:
             self.facts["port"] = link.note
-        lines = link.lines()
-        told = [f"{line} {'on' if is_on else 'off'}" for line, is_on in lines.items() if is_on is not None]
+        self.look_at_lines()
+
+    def look_at_lines(self) -> dict[str, bool]:
+        """See how the control lines are now; those that have changed since."""
+        assert self.link is not None
+        lines, before = self.link.lines(), self.lines
+        self.lines, self.looked = lines, self._desk.mono()
         if lines:
-            self.facts["lines"] = " ".join(told) or "not supported by this port"
+            told = [f"{line} {'high' if up else 'low'}" for line, up in lines.items() if up is not None]
+            self.facts["lines"] = " ".join(told) or "not available"
+        return {line: up for line, up in lines.items() if up is not None and before.get(line) not in (None, up)}
 
     def begin(self) -> None:
         """The driver is ready."""

@@ -25,7 +25,7 @@ from console.codecs.thcom_records import (
 )
 from console.devices.driver import CommandError, DeviceSettings, Driver, Outlet, Reply
 from console.devices.thcom_words import PARAMETERS, explain
-from console.model import Basis, CommandInfo, EventIs, Fact, Heard, Kind, Origin, Reading, Scalar
+from console.model import Basis, CommandInfo, EventIs, Fact, Heard, Kind, Order, Origin, Reading, Scalar
 
 ANSWER_WITHIN = 2.0
 """Seconds for a device to answer a command."""
@@ -99,8 +99,9 @@ class Thcom(Driver[ThcomSettings]):
             return super().silence()
         return SILENT_AFTER if self._keeps_alive and not self._serial else None
 
-    async def command(self, words: str, by: str) -> Reply:
+    async def command(self, order: Order) -> Reply:
         """Ask for the serial number; the answer is AK, then SN."""
+        words, by = order.words, order.by
         if words.strip().upper() not in ("#SN", "PING"):
             raise CommandError(f"{self.settings.name}: no command {words!r}; this device takes #SN or PING")
         async with self._one_at_a_time:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +13,7 @@ from console.journal.lines import Entry
 from console.journal.recovery import DATABASE, FLIGHT
 from console.journal.rows import READERS, Row, RowError, unchecked_frame
 from console.journal.store import TABLES, Store
-from console.model import Act, Direction, Frame, Incident, Judged, Kind, Passing
+from console.model import Act, Direction, Frame, Incident, Judged, Kind, Origin, Passing, Status
 
 T = TypeVar("T")
 
@@ -63,19 +63,30 @@ class Reader:
         before: int | None = None,
         limit: int = 200,
         device: str = "",
-        kind: Kind | None = None,
+        kinds: Sequence[Kind] = (),
+        statuses: Sequence[Status] = (),
+        origins: Sequence[Origin] = (),
         text: str = "",
     ) -> list[Passing]:
-        """A page of passings, as `frames`. `text` is looked for in what they say, not in the names of the fields."""
-        where, args = _filters(device=device, kind=kind)
+        """A page of passings, as `frames`: of these kinds, statuses and origins (none given: any). `text` is looked
+        for in what they say, not in the names of the fields.
+        """
+        where, args = _filters(device=device)
+        for column, wanted in (("kind", kinds), ("status", statuses)):
+            if wanted:
+                where.append(f"{column} IN ({', '.join('?' * len(wanted))})")
+                args += [str(one) for one in wanted]
+        if origins:
+            where.append(f"({' OR '.join(['instr(body, ?) > 0'] * len(origins))})")
+            args += [f'"origin":"{origin}"' for origin in origins]
         if text:
             where.append("instr(lower(body), lower(?)) > 0")
             args.append(text)
-        wanted = text.lower()
+        sought = text.lower()
 
         def read(entry: Entry) -> Passing | None:
             assert isinstance(entry, Judged)
-            return entry.passing if not wanted or wanted in _words(entry.passing) else None
+            return entry.passing if not sought or sought in _words(entry.passing) else None
 
         return self._page("P", where, args, after, before, limit, read)
 

@@ -54,6 +54,10 @@ class Link(ABC):
         """State of the modem lines CTS, DSR, CD, RTS and DTR; None: not available. Empty where a link can have none."""
         return {}
 
+    def set_line(self, name: str, up: bool) -> None:
+        """Raise or drop `RTS` or `DTR`. Raises ConnectionError where the link has no such line."""
+        raise ConnectionError(f"there is no line {name} on this link")
+
 
 class Endpoint(ABC):
     """Where a link can be opened, again and again, one at a time."""

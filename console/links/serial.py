@@ -291,6 +291,14 @@ class _SerialLink(TransportLink):
         port = self._port
         return {"CTS": port.cts, "DSR": port.dsr, "CD": port.cd, "RTS": port.rts, "DTR": port.dtr}
 
+    def set_line(self, name: str, up: bool) -> None:
+        if name not in ("RTS", "DTR") or self.lines()[name] is None:
+            raise ConnectionError(f"{self._where}: {name} is not available on this port")
+        try:
+            setattr(self._port, name.lower(), up)
+        except OSError as error:
+            raise ConnectionError(f"{self._where}: {name} cannot be set: {error.strerror or error}") from error
+
     def _broken(self, error: OSError) -> None:
         """A write failed; where the port is gone, its reading end may have told already."""
         self._lose(self._why(error))

@@ -14,6 +14,7 @@ from console.model import Direction, Draft
 from console.places import event_directory
 from tests.bench.lab import EVENT, Lab
 from tests.bench.ways import line
+from tests.devices.outlet import Nowhere
 
 AHEAD = 5000
 """Frames that may wait for the disk."""
@@ -61,7 +62,7 @@ def write(directory: Path, count: int) -> float:
     return count / (time.monotonic() - began)
 
 
-class _Mute:
+class _Mute(Nowhere):
     """A driver that is never asked to say anything."""
 
     def send(self, raw: bytes, *, by: str = "", label: str = "", mask: bytes = b"") -> None:

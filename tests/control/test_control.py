@@ -42,7 +42,10 @@ class FakeOffice:
             journal=JournalState(state="ok", frames=self.frames, reason=self.padding),
         )
 
-    async def answer(self, call: m.Call, who: str) -> m.Result:
+    def left(self, console: int) -> None:
+        pass
+
+    async def answer(self, call: m.Call, who: str, console: int) -> m.Result:
         self.asked.append((call, who))
         match call:
             case m.GetState():

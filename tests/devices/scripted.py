@@ -8,6 +8,8 @@ from typing import ClassVar
 from console.devices.driver import CommandError, DeviceSettings, Driver, Reply
 from console.model import (
     SECOND,
+    Act,
+    Argument,
     Basis,
     CommandInfo,
     Direction,
@@ -15,10 +17,12 @@ from console.model import (
     Heard,
     Kind,
     Level,
+    Order,
     Origin,
     Reading,
     RetransmitBegin,
     RetransmitEnd,
+    Scalar,
 )
 
 
@@ -32,7 +36,10 @@ class Scripted(Driver[ScriptedSettings]):
 
     settings_type = ScriptedSettings
     shown = "scripted"
-    commands: ClassVar[tuple[CommandInfo, ...]] = (CommandInfo(words="SAY", arguments=("words",)),)
+    commands: ClassVar[tuple[CommandInfo, ...]] = (
+        CommandInfo(words="SAY", arguments=(Argument(name="words", rest=True),)),
+        CommandInfo(words="ASK", arguments=(Argument(name="words", rest=True),), long=True),
+    )
     made = 0
     """How many were made."""
     attend_fails: ClassVar[list[Exception]] = []
@@ -83,7 +90,8 @@ class Scripted(Driver[ScriptedSettings]):
         finally:
             self.facts["attend"] = "ended"
 
-    async def command(self, words: str, by: str) -> Reply:
+    async def command(self, order: Order) -> Reply:
+        words, by = order.words, order.by
         word, _, rest = words.partition(" ")
         match word:
             case "SAY":
@@ -108,6 +116,7 @@ class MemoryDesk:
     def __init__(self) -> None:
         self.frames: list[Draft] = []
         self.troubles: list[tuple[Level, str, str]] = []
+        self.acts: list[Act] = []
         self.changes = 0
         self.skew = 0
         self.writes = False
@@ -127,6 +136,12 @@ class MemoryDesk:
 
     def trouble(self, level: Level, source: str, text: str) -> None:
         self.troubles.append((level, source, text))
+
+    def note(self, word: str, body: dict[str, Scalar], by: str) -> None:
+        self.acts.append(Act(seq=len(self.acts) + 1, wall=self.wall(), word=word, body=body, by=by))
+
+    async def notes(self, word: str) -> list[Act]:
+        return [act for act in self.acts if act.word == word]
 
     def changed(self) -> None:
         self.changes += 1

@@ -12,9 +12,10 @@ import pytest
 from console.devices import DRIVERS, driver_class, runner
 from console.devices.driver import CommandError, DeviceSettings
 from console.devices.manager import Manager, endpoint_for
+from console.devices.runner import STOP
 from console.links.link import Endpoint
 from console.links.nullmodem import NullModem
-from console.model import SECOND, DeviceState, Direction, Draft, Frame, Level, LinkState, Reading
+from console.model import SECOND, DeviceState, Direction, Draft, Frame, Level, LinkState, Order, Reading
 from console.simulators.port import PtyPort, TcpPort
 from tests.devices.reconnects import reconnects
 from tests.devices.scripted import MemoryDesk, Scripted, ScriptedSettings
@@ -83,7 +84,7 @@ async def test_open_until_something_valid_comes_then_up(bench: Bench) -> None:
     state = await bench.reaches(LinkState.UP)
     assert state.heard == bench.desk.frames[-1].wall
     assert state.facts == {"last": "good"}
-    assert state.commands == Scripted.commands
+    assert state.commands == (*Scripted.commands, STOP)
     await bench.manager.stop()
     assert bench.state().state is LinkState.CLOSED
     assert bench.desk.told(Level.ALARM) == []
@@ -174,7 +175,7 @@ async def test_a_device_that_is_not_there_at_the_start_is_told_with_what_to_chec
     assert bench.desk.told(Level.ALARM) == [f"no link: {state.reason}"]
     assert "does not exist: check cable and adapter" in state.reason
     with pytest.raises(ConnectionError, match=r"d is not connected .*does not exist.* nothing was sent"):
-        await bench.manager.command("d", "SAY hello", "tester")
+        await bench.manager.command("d", Order(words="SAY hello", by="tester"))
 
 
 async def test_a_port_that_comes_back_under_its_name_with_another_node(
@@ -388,7 +389,7 @@ async def test_what_is_sent_is_journaled_with_secrets_masked(bench: Bench) -> No
     await bench.start(device(secret="tiger", greeting="login tiger\n"))
     await bench.reaches(LinkState.OPEN)
     _, ear = await bench.far()
-    reply = await bench.manager.command("d", "SAY key=tiger,tiger", "marie")
+    reply = await bench.manager.command("d", Order(words="SAY key=tiger,tiger", by="marie"))
     assert (reply.ok, reply.text) == (None, "sent")
     await until(lambda: ear.data.endswith(b"key=tiger,tiger"))
     first, second = (draft for draft in bench.desk.frames if draft.direction is Direction.TX)
@@ -399,7 +400,7 @@ async def test_what_is_sent_is_journaled_with_secrets_masked(bench: Bench) -> No
 async def test_a_command_gets_its_answer(bench: Bench) -> None:
     await bench.start(device())
     write, ear = await bench.far()
-    asked = asyncio.create_task(bench.manager.command("d", "ASK who?", "marie"))
+    asked = asyncio.create_task(bench.manager.command("d", Order(words="ASK who?", by="marie")))
     await until(lambda: ear.data == b"who?")
     write(b"me\n")
     assert (await asked).text == "me"
@@ -409,21 +410,61 @@ async def test_commands_that_cannot_be_sent_say_why(bench: Bench) -> None:
     await bench.start(device(), device("e"))
     await bench.reaches(LinkState.OPEN)
     with pytest.raises(CommandError, match="no device 'x'; there is d, e"):
-        await bench.manager.command("x", "SAY", "marie")
+        await bench.manager.command("x", Order(words="SAY", by="marie"))
     with pytest.raises(CommandError, match="no command 'SING'"):
-        await bench.manager.command("d", "SING", "marie")
+        await bench.manager.command("d", Order(words="SING", by="marie"))
     with pytest.raises(CommandError, match="d: the driver failed on 'BREAK': ZeroDivisionError"):
-        await bench.manager.command("d", "BREAK", "marie")
+        await bench.manager.command("d", Order(words="BREAK", by="marie"))
     assert bench.state().state is LinkState.OPEN
+
+
+async def test_a_lost_link_ends_the_commands_under_way(bench: Bench) -> None:
+    await bench.start(device())
+    _, ear = await bench.far()
+    asked = asyncio.create_task(bench.manager.command("d", Order(words="ASK who?", by="marie")))
+    await until(lambda: ear.data == b"who?")
+    bench.cables["d"].cut("pulled")
+    with pytest.raises(ConnectionError, match=r"d: ASK who\?: the link was lost \(pulled\) before it was done"):
+        await asked
+    outcome = bench.state().outcome
+    assert outcome is not None
+    assert (outcome.ok, outcome.by, outcome.words) == (False, "marie", "ASK who?")
+
+
+async def test_what_takes_long_can_be_stopped_by_anyone(bench: Bench) -> None:
+    await bench.start(device())
+    _, ear = await bench.far()
+    with pytest.raises(CommandError, match="nothing is under way"):
+        await bench.manager.command("d", Order(words="STOP", by="ann"))
+    asked = asyncio.create_task(bench.manager.command("d", Order(words="ASK who?", by="marie")))
+    await until(lambda: ear.data == b"who?")
+    stopped = await bench.manager.command("d", Order(words="stop", by="ann"))
+    assert stopped.text == "stopped: ASK who?"
+    with pytest.raises(ConnectionError, match=r"ASK who\?: stopped by ann"):
+        await asked
+    assert "STOP" in [command.words for command in bench.state().commands]
+
+
+async def test_a_command_goes_on_when_who_asked_has_gone(bench: Bench) -> None:
+    await bench.start(device())
+    write, ear = await bench.far()
+    asked = asyncio.create_task(bench.manager.command("d", Order(words="ASK who?", by="marie")))
+    await until(lambda: ear.data == b"who?")
+    asked.cancel()
+    write(b"me\n")
+    await until(lambda: bench.state().outcome is not None)
+    outcome = bench.state().outcome
+    assert outcome is not None
+    assert (outcome.ok, outcome.text) == (True, "me")
 
 
 async def test_a_device_that_takes_nothing_does_not_fill_the_memory(bench: Bench) -> None:
     await bench.start(device())
     await bench.reaches(LinkState.OPEN)
     bench.cables["d"].stall()
-    await bench.manager.command("d", "SAY " + 60_000 * "x", "marie")
+    await bench.manager.command("d", Order(words="SAY " + 60_000 * "x", by="marie"))
     with pytest.raises(ConnectionError, match="d: takes no bytes: check its cable and flow control"):
-        await bench.manager.command("d", "SAY " + 60_000 * "x", "marie")
+        await bench.manager.command("d", Order(words="SAY " + 60_000 * "x", by="marie"))
     assert len(bench.desk.frames) == 1
 
 
@@ -513,7 +554,7 @@ async def test_a_time_machine_at_seven_bits_on_a_pty(bench: Bench) -> None:
         await bench.start(settings)
         state = await bench.reaches(LinkState.OPEN, name="chute")
         assert state.facts["port"].startswith("7 data bits not supported by this port: read as 8N1, bit 7 masked")
-        assert state.facts["lines"] == "not supported by this port"
+        assert state.facts["lines"] == "not available"
         line = b"\x1711 001 0001 00:15:42.07 \r\n"
         wire = bytes(byte | (byte.bit_count() & 1) << 7 for byte in line)
         port.write(wire)

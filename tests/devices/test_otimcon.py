@@ -13,11 +13,12 @@ from console.codecs import otimcon_records
 from console.devices import otimcon
 from console.devices.driver import CommandError
 from console.devices.otimcon import Otimcon, OtimconSettings
-from console.model import Basis, Heard, Kind, Origin, Reading
+from console.model import Basis, Heard, Kind, Order, Origin, Reading
 from console.simulators import otimcon_board
 from console.simulators.otimcon_card import Card
 from console.simulators.otimcon_firmware import Station
 from console.simulators.port import Port
+from tests.devices.outlet import Nowhere
 
 WALL = 1_795_166_400_000_000_000  # 2026-11-20 09:20:00 UTC
 UID = bytes.fromhex("04A1B2C3")
@@ -25,10 +26,11 @@ VECTORS = Path(__file__).parents[1] / "vectors" / "otimcon.json"
 PRINTED = [row[0].encode("latin-1") for case in json.loads(VECTORS.read_text()) for row in case["pieces"]]
 
 
-class Cable(Port):
+class Cable(Nowhere, Port):
     """Between a driver and a station: what one writes, the other reads."""
 
     def __init__(self) -> None:
+        Nowhere.__init__(self)
         self.where = "cable"
         self.sent: list[tuple[bytes, str]] = []
         self.heard: list[Heard] = []
@@ -164,7 +166,7 @@ async def test_a_sleeper_is_woken_and_then_asked(monkeypatch: pytest.MonkeyPatch
 
 async def test_cards_between_question_and_answer_do_no_harm() -> None:
     async with attended() as (driver, station, cable):
-        asked = asyncio.create_task(driver.command("PING", "ann"))
+        asked = asyncio.create_task(driver.command(Order(words="PING", by="ann")))
         await until(lambda: (b"PING\n", "ann") in cable.sent)
         station.touch(Card(uid=UID))
         reply = await asked
@@ -175,7 +177,9 @@ async def test_cards_between_question_and_answer_do_no_harm() -> None:
 
 async def test_commands_wait_for_one_another() -> None:
     async with attended() as (driver, _, cable):
-        replies = await asyncio.gather(*(driver.command("PING", f"operator {number}") for number in range(8)))
+        replies = await asyncio.gather(
+            *(driver.command(Order(words="PING", by=f"operator {number}")) for number in range(8))
+        )
     assert all(reply.ok for reply in replies)
     assert not [frame for frame in cable.heard if frame.label == "unknown argument" and b"''" not in frame.raw]
 
@@ -183,7 +187,7 @@ async def test_commands_wait_for_one_another() -> None:
 async def test_old_firmware_proves_life_by_not_knowing_ping() -> None:
     cable = Cable()
     driver = driver_of(cable)
-    asked = asyncio.create_task(driver.command("PING", "ann"))
+    asked = asyncio.create_task(driver.command(Order(words="PING", by="ann")))
     await until(lambda: cable.sent)
     driver.receive(b"\r\nUnknown Argument 'NG'\r\n>", WALL)  # of a command mangled in its sleep
     assert not asked.done()
@@ -196,9 +200,9 @@ async def test_old_firmware_proves_life_by_not_knowing_ping() -> None:
 async def test_commands_that_fail_say_why() -> None:
     async with attended(deaf=True) as (driver, _, cable):
         with pytest.raises(CommandError, match="not offered"):
-            await driver.command("SET MODE CLEAR", "ann")
+            await driver.command(Order(words="SET MODE CLEAR", by="ann"))
         with pytest.raises(CommandError, match="no answer to PING"):
-            await driver.command("PING", "ann")
+            await driver.command(Order(words="PING", by="ann"))
     assert b"SET MODE CLEAR\n" not in [raw for raw, _ in cable.sent]
 
 

@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 from console.codecs import thcom
 from console.devices.driver import CommandError, Reply
 from console.devices.thcom import Thcom, ThcomSettings
-from console.model import Basis, EventIs, Heard, Kind, Origin, Reading
+from console.model import Basis, EventIs, Heard, Kind, Order, Origin, Reading
+from tests.devices.outlet import Nowhere
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "vectors" / "thcom.json").read_text(encoding="utf-8")
 )
 
 
-class Line:
+class Line(Nowhere):
     """An outlet that keeps what was sent."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sent: list[bytes] = []
         self.written = asyncio.Event()
 
@@ -223,7 +225,7 @@ async def asked(driver: Thcom, words: str, *answers: str) -> tuple[Reply, list[b
     line = driver.outlet
     assert isinstance(line, Line)
     line.written.clear()
-    task = asyncio.create_task(driver.command(words, "test"))
+    task = asyncio.create_task(driver.command(Order(words=words, by="test")))
     await line.written.wait()
     hear(driver, *answers)
     return await task, line.sent
@@ -255,7 +257,7 @@ async def test_a_refusal_is_an_answer(code: str, words: str) -> None:
 async def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.devices.thcom.ANSWER_WITHIN", 0.01)
     with pytest.raises(CommandError, match="no answer within"):
-        await serial_driver().command("#SN", "test")
+        await serial_driver().command(Order(words="#SN", by="test"))
     with pytest.raises(CommandError, match="no SN came"):
         await asked(serial_driver(), "#SN", "AK C")
 
@@ -263,7 +265,7 @@ async def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_the_link_is_lost_meanwhile() -> None:
     driver = serial_driver()
     assert isinstance(driver.outlet, Line)
-    task = asyncio.create_task(driver.command("PING", "test"))
+    task = asyncio.create_task(driver.command(Order(words="PING", by="test")))
     await driver.outlet.written.wait()
     driver.lost()
     with pytest.raises(CommandError, match="link was lost"):
@@ -272,7 +274,7 @@ async def test_the_link_is_lost_meanwhile() -> None:
 
 async def test_other_commands_are_unknown() -> None:
     with pytest.raises(CommandError, match="no command '#MC'"):
-        await serial_driver().command("#MC", "test")
+        await serial_driver().command(Order(words="#MC", by="test"))
 
 
 # --- in words ---------------------------------------------------------------------------------------------

@@ -21,16 +21,18 @@ from console.model import (
     RetransmitEnd,
     Start,
 )
+from tests.devices.outlet import Nowhere
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "timemachine.json").read_text())
 
 FLAWED = [v["name"] for v in VECTORS if v["port"] == "rs232" and any("flaw" in piece for piece in v["pieces"])]
 
 
-class Wire:
+class Wire(Nowhere):
     """An outlet that keeps what was sent."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sent: list[tuple[bytes, str]] = []
 
     def send(self, raw: bytes, *, by: str = "", label: str = "", mask: bytes = b"") -> None:

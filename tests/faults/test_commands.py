@@ -242,7 +242,7 @@ async def test_send(tmp_path: Path) -> None:
 
         for words, said in (
             (["finish", "PING"], "no device 'finish'"),
-            (["control", "FLY"], "'FLY' is not offered"),
+            (["control", "FLY"], "control: no command 'FLY'"),
             (["start", "PING"], "no answer within 2 s"),
         ):
             ran = await it.one.racedeck("send", *words)

@@ -73,8 +73,8 @@ def test_one_row(reader: Reader) -> None:
 
 def test_pages_and_filters_of_passings(reader: Reader) -> None:
     assert seqs([*reader.passings(limit=2)]) == [101, 102]
-    assert seqs([*reader.passings(kind=Kind.GUN)]) == [1]
-    assert seqs([*reader.passings(kind=Kind.PUNCH, text="4711")]) == [102]
+    assert seqs([*reader.passings(kinds=[Kind.GUN])]) == [1]
+    assert seqs([*reader.passings(kinds=[Kind.PUNCH], text="4711")]) == [102]
     assert seqs([*reader.passings(device="chute", before=4)]) == [1, 2, 3]
     assert seqs([*reader.passings(text="01:00:42")]) == [43]
     assert reader.passings(text="passing") == [], "the names of the fields are not searched"

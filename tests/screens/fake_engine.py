@@ -16,6 +16,7 @@ from console.control import messages as m
 from console.control.server import Server
 from console.model import (
     SECOND,
+    Argument,
     Basis,
     ClockState,
     CommandInfo,
@@ -132,7 +133,7 @@ def passing_of(seq: int) -> Resolved:
 
 
 COMMANDS = tuple(
-    CommandInfo(words=words, arguments=arguments, help=what)
+    CommandInfo(words=words, arguments=tuple(Argument(name=one) for one in arguments), help=what)
     for words, arguments, what in (
         ("PING", (), "is it awake?"),
         ("GET TIME", (), "what its clock says"),
@@ -310,7 +311,10 @@ class FakeEngine:
         """Passing `seq`."""
         return self.odd_passings.get(seq) or passing_of(seq)
 
-    async def answer(self, call: m.Call, who: str) -> m.Result:
+    def left(self, console: int) -> None:
+        pass
+
+    async def answer(self, call: m.Call, who: str, console: int) -> m.Result:
         """Do what `call` says."""
         self.calls.append((who, call))
         match call:
@@ -354,7 +358,9 @@ class FakeEngine:
                     return m.Failed(reason=f"this engine serves spring-10k, not {event}; it was not stopped")
                 self.stopped.set()
                 return m.Done(text="the engine stops")
-            case m.SetGun() | m.Held() | m.Reload():
+            case m.GetSheet():
+                return m.Failed(reason=f"{call.device} keeps no sheet {call.name!r}")
+            case m.SetGun() | m.Held() | m.Reload() | m.SetBib() | m.Undo() | m.TakeOver():
                 return m.Done(text=f"{type(call).__name__} done", ok=None)
 
     def _page(

@@ -18,11 +18,12 @@ from console.codecs import thcom
 from console.codecs.thcom_records import Command, RunClose, RunOpen, Time
 from console.devices.thcom import Thcom, ThcomSettings
 from console.exit import Failure
-from console.model import Heard, Kind, Origin, Reading
+from console.model import Heard, Kind, Order, Origin, Reading
 from console.simulators import cp545
 from console.simulators.cp545 import Cp545, run_race
 from console.simulators.cp545_device import Device
 from console.simulators.port import Faults, PtyPort
+from tests.devices.outlet import Nowhere
 
 WALL = 1_700_000_000 * 10**9  # 2023-11-14 22:13:20 UTC, day 8718
 IMPULSE = b"TN    7    1 M1 22:13:20.00000  8718"
@@ -273,10 +274,11 @@ def test_precision_cuts_decimals(device: Device) -> None:
 # --- heard by the driver ----------------------------------------------------------------------------------
 
 
-class Wire:
+class Wire(Nowhere):
     """An outlet with a function to write to."""
 
     def __init__(self, write: Callable[[bytes], object] = lambda raw: None) -> None:
+        super().__init__()
         self.write = write
 
     def send(self, raw: bytes, *, by: str = "", label: str = "", mask: bytes = b"") -> None:
@@ -297,7 +299,7 @@ async def test_the_driver_hears_a_race_over_tcp_and_asks() -> None:
                     over.set()
 
         listening = asyncio.create_task(listen())
-        assert (await driver.command("PING", "test")).text == "CP545 04811 VB10"
+        assert (await driver.command(Order(words="PING", by="test"))).text == "CP545 04811 VB10"
         await run_race(timer, rate=1000, starters=20, course=0.02, seed=1)
         await over.wait()
         listening.cancel()
@@ -333,7 +335,7 @@ async def test_a_serial_line_has_checksums(tmp_path: Path) -> None:
 
         os.set_blocking(fd, False)
         loop.add_reader(fd, readable)
-        assert (await driver.command("#SN", "test")).ok
+        assert (await driver.command(Order(words="#SN", by="test"))).ok
         os.write(fd, b"#SN\tFFFF\r\n")
         os.write(fd, b"#WC 008 01\t01D3\r\n")
         await enough.wait()

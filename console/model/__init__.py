@@ -1,0 +1,81 @@
+"""The shared vocabulary: what travels between codecs, timing, journal, exports and the control socket.
+
+Every type is a frozen msgspec Struct. Times are integers of nanoseconds: `wall` since the Unix epoch (UTC),
+`mono` on this machine's monotonic clock, `ns` since the zero of a device's own time basis.
+"""
+
+from console.model.facts import (
+    Draft,
+    EventIs,
+    Fact,
+    Heard,
+    Reading,
+    RetransmitBegin,
+    RetransmitEnd,
+    Scalar,
+    Start,
+    Trouble,
+)
+from console.model.orders import Argument, CommandError, CommandInfo, Job, Order, Outcome, Risk, Sheet, find
+from console.model.rows import Act, Cursor, EventState, Frame, Gun, Incident, Judged, Passing, Resolved, TimingState
+from console.model.states import (
+    ClockState,
+    DeviceState,
+    EngineState,
+    ExportState,
+    Flow,
+    JournalState,
+    LinkState,
+    PeerState,
+    Retold,
+)
+from console.model.words import SECOND, Basis, Direction, Kind, Level, Origin, Phase, Status
+
+__all__ = [
+    "SECOND",
+    "Act",
+    "Argument",
+    "Basis",
+    "ClockState",
+    "CommandError",
+    "CommandInfo",
+    "Cursor",
+    "DeviceState",
+    "Direction",
+    "Draft",
+    "EngineState",
+    "EventIs",
+    "EventState",
+    "ExportState",
+    "Fact",
+    "Flow",
+    "Frame",
+    "Gun",
+    "Heard",
+    "Incident",
+    "Job",
+    "JournalState",
+    "Judged",
+    "Kind",
+    "Level",
+    "LinkState",
+    "Order",
+    "Origin",
+    "Outcome",
+    "Passing",
+    "PeerState",
+    "Phase",
+    "Reading",
+    "Resolved",
+    "Retold",
+    "RetransmitBegin",
+    "RetransmitEnd",
+    "Risk",
+    "Scalar",
+    "Sheet",
+    "Start",
+    "Status",
+    "TimingState",
+    "Trouble",
+    "find",
+]

@@ -1,0 +1,196 @@
+"""States of the engine and its parts, as the screens and `status --json` show them."""
+
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+from console.model.orders import CommandInfo, Job, Outcome
+from console.model.rows import Gun, Incident
+from console.model.words import Phase
+
+
+class LinkState(StrEnum):
+    """State of a link. `open`: connected, but nothing valid heard yet."""
+
+    CLOSED = "closed"
+    CONNECTING = "connecting"
+    OPEN = "open"
+    UP = "up"
+    SILENT = "silent"
+    DOWN = "down"
+
+
+class Flow(Struct, frozen=True, kw_only=True):
+    """Whether a timer that can be paused is. Times are wall ns, for the console counts them itself."""
+
+    paused_at: int | None = None
+    """None: it flows."""
+    by: str = ""
+    """Who paused it."""
+    resumes_at: int | None = None
+    """When the timer goes on by itself, unless it is told again to wait; None: never."""
+    ends_at: int | None = None
+    """When the pause ends at the latest, because we say so."""
+    lines: int = 0
+    """Lines received since the pause began, or since the last one ended."""
+    heard: int | None = None
+    """When the last of them came."""
+    note: str = ""
+    """What was measured: how long the line in transit and the first line after XON took."""
+
+
+class Retold(Struct, frozen=True, kw_only=True):
+    """A retransmit or a download, counted while it comes; see `GetPassings` for the lines themselves."""
+
+    since: int
+    """Wall ns at which it began."""
+    first: int
+    """Its passings have numbers from this one on."""
+    last: int
+    event: str = ""
+    lines: int = 0
+    new: int = 0
+    repeats: int = 0
+    differ: int = 0
+    ended: bool = False
+
+
+class DeviceState(Struct, frozen=True, kw_only=True):
+    """One device, as the operator sees it."""
+
+    name: str
+    type: str
+    where: str
+    """The port or address."""
+    state: LinkState
+    since: int
+    """Wall ns of the last change of `state`."""
+    reason: str = ""
+    """Why it is down or silent, in words that say what to check."""
+    retry_at: int | None = None
+    """Wall ns of the next attempt while down."""
+    heard: int | None = None
+    """Wall ns of the last frame; None: never."""
+    frames: int = 0
+    passings: int = 0
+    """Counted once each: repeats, corrections and joined halves are not in it."""
+    repeats: int = 0
+    flaws: int = 0
+    nameless: int = 0
+    """Places of the race that no bib is known for."""
+    drift: int | None = None
+    """Device clock minus engine clock in ns at the last live frame; None: unknown."""
+    holes: tuple[str, ...] = ()
+    """Missing places in words (`0410`, `0412-0415`)."""
+    facts: dict[str, str] = field(default_factory=dict)
+    """What the device last said of itself: version, mode, control, gun, word setting."""
+    commands: tuple[CommandInfo, ...] = ()
+    flow: Flow | None = None
+    """None: the device cannot be paused."""
+    retold: Retold | None = None
+    """The retransmit or download under way, or the last one."""
+    job: Job | None = None
+    """A command under way that takes long."""
+    outcome: Outcome | None = None
+    """What came of the last command."""
+
+
+class PeerState(Struct, frozen=True, kw_only=True):
+    """Delivery to one peer. `journaled >= sent >= tcp`; counts are passings."""
+
+    address: str
+    connected: bool
+    since: int
+    reason: str = ""
+    journaled: int = 0
+    sent: int = 0
+    tcp: int | None = 0
+    """None: this system does not tell what a peer has taken."""
+    acked: int | None = None
+    """None: the protocol does not acknowledge."""
+    waiting: int = 0
+    oldest: int | None = None
+    """Wall ns of the arrival of the oldest waiting passing."""
+    held: int = 0
+    unmapped: int = 0
+    note: str = ""
+
+
+class ExportState(Struct, frozen=True, kw_only=True):
+    """One export. Its figures are those of the peer that is furthest behind."""
+
+    name: str
+    type: str
+    where: str
+    state: str
+    """`up`, `no client`, `slow`, `stuck`, `down`."""
+    reason: str = ""
+    journaled: int = 0
+    """Passings of the event that this export passes on."""
+    sent: int = 0
+    tcp: int | None = 0
+    acked: int | None = None
+    waiting: int = 0
+    oldest: int | None = None
+    held: int = 0
+    held_newest: dict[int, str] = field(default_factory=dict)
+    """The passings held last, at most 50 for each peer, and why."""
+    unmapped: int = 0
+    peers: tuple[PeerState, ...] = ()
+
+
+class JournalState(Struct, frozen=True, kw_only=True):
+    """The journal as the strip shows it."""
+
+    state: str
+    """`ok`, `slow`, `failing`."""
+    reason: str = ""
+    path: str = ""
+    frames: int = 0
+    """Highest frame number that is safe on disk."""
+    passings: int = 0
+    """Highest passing number."""
+    incidents: int = 0
+    acts: int = 0
+    unsafe: int = 0
+    """Frames in memory that are not safe yet."""
+    dropped: int = 0
+    """Frames lost because the disk failed for longer than memory could hold."""
+    commit: int = 0
+    """Duration of the last commit, ns."""
+    check: str = ""
+    """What the background check found, in words."""
+
+
+class ClockState(Struct, frozen=True, kw_only=True):
+    """The engine's own clock."""
+
+    source: str
+    """`NTP`, `free`, `?`."""
+    synced: bool | None
+    """None: unknown."""
+    offset: int | None = None
+
+
+class EngineState(Struct, frozen=True, kw_only=True):
+    """One whole picture of the engine; small, so it is pushed whole."""
+
+    version: str
+    event: str
+    timezone: str
+    phase: Phase
+    now: int
+    started: int
+    pid: int
+    clock: ClockState
+    guns: tuple[Gun, ...]
+    """Newest last."""
+    devices: tuple[DeviceState, ...]
+    exports: tuple[ExportState, ...]
+    journal: JournalState
+    incidents: tuple[Incident, ...] = ()
+    """The newest, oldest first: at most 50."""
+    alarms: tuple[Incident, ...] = ()
+    """Not acknowledged yet, oldest first."""
+    consoles: int = 0
+    held: int = 0
