@@ -15,7 +15,8 @@ from console.control import messages as m
 from console.devices import driver_class
 from console.devices.driver import CommandError
 from console.devices.guard import question
-from console.model import SECOND, Act, DeviceState, EngineState, Gun, Level, Order, Phase
+from console.model import SECOND, Act, DeviceState, EngineState, Gun, Level, Order, Phase, Sheet
+from console.sheets import SHEETS, Sources, make
 from console.timing.holes import in_words
 from console.timing.judge import generation_now
 
@@ -100,7 +101,7 @@ class Office:
                 async with self._page:
                     return await asyncio.to_thread(self._read, call)
             case m.GetSheet():
-                return m.Table(sheet=self._engine.manager.sheet(call.device, call.name))
+                return m.Table(sheet=await self._sheet(call.device, call.name))
             case m.SetBib() | m.Undo() | m.TakeOver():
                 raise ValueError("this engine cannot do that yet")
             case m.Command():
@@ -123,6 +124,14 @@ class Office:
                 log.info("asked to stop by %s", who)
                 asyncio.get_running_loop().call_later(0.1, self._engine.stop)
                 return m.Done(text=f"the engine of {call.event} stops")
+
+    async def _sheet(self, device: str, name: str) -> Sheet:
+        """A table made from the journal, else one that the device's driver keeps."""
+        if name not in SHEETS:
+            return self._engine.manager.sheet(device, name)
+        sources = Sources(device=device, reader=self._reader, resolve=self._engine.resolve, zone=self._engine.zone)
+        async with self._page:
+            return await asyncio.to_thread(make, name, sources)
 
     async def _command(self, call: m.Command, who: str, console: int) -> m.Result:
         """Have a device carry out a command, once the operator has agreed to what it may do."""
