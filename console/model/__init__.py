@@ -29,10 +29,11 @@ from console.model.states import (
     PeerState,
     Retold,
 )
-from console.model.words import SECOND, Basis, Direction, Kind, Level, Origin, Phase, Status
+from console.model.words import SECOND, UNDO_NS, Basis, Direction, Kind, Level, Origin, Phase, Status
 
 __all__ = [
     "SECOND",
+    "UNDO_NS",
     "Act",
     "Argument",
     "Basis",

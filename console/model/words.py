@@ -5,6 +5,9 @@ from enum import StrEnum
 SECOND = 1_000_000_000
 """Nanoseconds in a second."""
 
+UNDO_NS = 10 * SECOND
+"""A bib given by hand stays with the operator so long before exports send it: time to take it back."""
+
 
 class Direction(StrEnum):
     """Which way a frame crossed the wire, seen from this machine."""
