@@ -71,6 +71,7 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     _console(top)
     top.set_defaults(run="console:attach")
     commands = top.add_subparsers(metavar="COMMAND", title="commands")
+    given = list(argv if argv is not None else sys.argv[1:])
 
     def command(name: str, run: str, text: str) -> argparse.ArgumentParser:
         # Defaults are the top level's, so that both `racedeck --config F status` and `... status --config F` work.
@@ -141,6 +142,14 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     dump.add_argument("--format", choices=("csv", "json"), default="csv")
     dump.add_argument("--device", default="", help="only of this device")
 
+    sheet = command("sheet", "sheets:sheet", "a table as the screens show it, about a device or the event")
+    sheet.add_argument("name", metavar="NAME")
+    sheet.add_argument("device", nargs="?", default="", metavar="DEVICE", help="only of this device")
+    look = sheet.add_mutually_exclusive_group()
+    look.add_argument("--csv", action="store_true", help="for spreadsheets")
+    look.add_argument("--json", action="store_true", help="one JSON object per row")
+    _sheets(sheet, given)
+
     replay = command(
         "replay",
         "play:replay",
@@ -156,7 +165,7 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     recover.add_argument("flight_log", help="the flight.log of the lost event, or its mirror")
 
     simulate = command("simulate", "play:simulate", "a stand-in for a device or for scoring software")
-    _simulators(simulate, list(argv if argv is not None else sys.argv[1:]))
+    _simulators(simulate, given)
 
     doctor = command("doctor", "doctor:doctor", "check ports, permissions, clock, disk and addresses; opens no port")
     doctor.add_argument("--json", action="store_true", help="one JSON object per finding")
@@ -189,6 +198,14 @@ def _look(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--fps", type=int, default=nothing, metavar="N", help="draw N times a second at most")
     sub.add_argument("--ascii", action="store_true", default=off, help="no box drawing")
     sub.add_argument("--no-bell", action="store_true", default=off, help="no bell on a new alarm")
+
+
+def _sheets(sub: argparse.ArgumentParser, argv: list[str]) -> None:
+    """Name the sheets there are, where they are asked for."""
+    if "sheet" in argv:
+        from console.sheets import SHEETS
+
+        sub.description = f"{sub.description}: {', '.join(SHEETS)}; or one that a device keeps itself."
 
 
 def _simulators(sub: argparse.ArgumentParser, argv: list[str]) -> None:

@@ -10,7 +10,7 @@ from console import places
 from console.commands.attach import Where, connect
 from console.control.client import Client, EngineGoneError
 from console.exit import Exit, Failure
-from console.model import EngineState, Frame, Incident, Kind, Resolved
+from console.model import EngineState, Frame, Incident, Kind, Resolved, Sheet
 from console.timing.bind import Binder, find_zone
 from console.timing.guns import gun_of, gun_of_act
 
@@ -36,6 +36,10 @@ class Rows(ABC):
     @abstractmethod
     async def incidents(self, after: int | None, limit: int) -> list[Incident]:
         """Incidents beyond `after`; None: the newest."""
+
+    @abstractmethod
+    async def sheet(self, device: str, name: str) -> Sheet:
+        """A table about a device, or (`device` empty) about the event. Raises RefusedError or LookupError."""
 
     @abstractmethod
     async def wait(self) -> None:
@@ -69,6 +73,10 @@ class LiveRows(Rows):
     async def incidents(self, after: int | None, limit: int) -> list[Incident]:
         """Incidents beyond `after`; None: the newest."""
         return await self.client.incidents(after=after, limit=limit)
+
+    async def sheet(self, device: str, name: str) -> Sheet:
+        """A table that the engine makes, or the device's driver keeps."""
+        return await self.client.sheet(device, name)
 
     async def wait(self) -> None:
         """Wait for the engine's next push."""
@@ -105,6 +113,13 @@ class StoredRows(Rows):
     async def incidents(self, after: int | None, limit: int) -> list[Incident]:
         """Incidents beyond `after`; None: the newest."""
         return self._reader.incidents(after=after, limit=limit)
+
+    async def sheet(self, device: str, name: str) -> Sheet:
+        """A table made from the journal; what a driver keeps is not there without an engine."""
+        from console.sheets import Sources, make
+
+        resolve = self._binder.resolve
+        return make(name, Sources(device=device, reader=self._reader, resolve=resolve, zone=self.zone))
 
     async def wait(self) -> None:
         """Nothing will come: no engine runs."""

@@ -6,16 +6,22 @@ They run in a thread, with a reader of their own, so a long one delays no device
 from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from console.journal.reader import Reader
 from console.model import Kind, Origin, Passing, Resolved, Sheet, Status
+
+if TYPE_CHECKING:
+    from console.journal.reader import Reader
 
 PAGE = 1000
 """Rows read at once."""
 
-SHEETS: dict[str, str] = {}
+SHEETS: dict[str, str] = {
+    "chutes": "console.sheets.chutes",
+    "laps": "console.sheets.laps",
+}
 """Name of a sheet -> the module that makes it, with a function `make(sources) -> Sheet`."""
 
 
@@ -24,7 +30,7 @@ class Sources(Struct, frozen=True, kw_only=True):
 
     device: str
     """The device it is about; empty: the event."""
-    reader: Reader
+    reader: "Reader"
     resolve: Callable[[Passing], Resolved]
     zone: tzinfo
 
