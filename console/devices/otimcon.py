@@ -4,68 +4,25 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Annotated, ClassVar, Literal
 
-import msgspec
 from msgspec import Meta
 
-from console.codecs.otimcon import CONTROL_MODES, FINISH, START, Decoder, card_full, encode
-from console.codecs.otimcon_records import (
-    CardError,
-    CardFull,
-    Control,
-    Mode,
-    NoRtc,
-    Pong,
-    Punch,
-    Readout,
-    ReadoutEnd,
-    Record,
-    Starting,
-    Time,
-    UnknownArgument,
-    Version,
-)
+from console.codecs.otimcon import CONTROL_MODES, Decoder
+from console.codecs.otimcon_records import Control, Mode, NoRtc, Pong, Record, Time, Version
 from console.codecs.piece import Piece
+from console.devices import otimcon_words as words_of
 from console.devices.driver import CommandError, DeviceSettings, Driver, Outlet, Reply
-from console.model import SECOND, Basis, CommandInfo, Fact, Heard, Kind, Order, Origin, Reading
+from console.devices.otimcon_station import ANSWER, OURS, Station
+from console.model import SECOND, CommandInfo, Heard, Order
 
 BOOT = 2.5
 """Seconds that a board needs to start after a reset; what it gets meanwhile is lost (section 3)."""
-ANSWER = 2.0
-"""Seconds to wait for an answer. A card that is just being served takes most of a second."""
-RETOUCH = 30 * SECOND
-"""The same card at the same control again within this time: printed, but nothing is written to the card (section 4)."""
-DAY = 86_400
-WAKE_GAP, WAKE_FOR = 0.04, 3.0
-"""A sleeping station listens for some 30 ms at a time, and misses what is sent meanwhile (section 7)."""
 
 NAMED_CONTROLS = {"251": "Start", "252": "Finish"}
 """Controls that the firmware names (section 2)."""
 
-_LABELS = {
-    "Prompt": "prompt",
-    "Blank": "blank",
-    "CardSeen": "card",
-    "ReadoutLine": "readout line",
-    "ReadoutEnd": "readout end",
-    "PrintLine": "ticket",
-    "Pong": "PONG",
-    "BackupBegin": "backup",
-    "BackupLine": "backup line",
-    "BackupEnd": "backup end",
-    "BackupReset": "backup reset",
-    "CardError": "card error",
-    "CardFull": "card full",
-    "Warned": "warning",
-    "UnknownArgument": "unknown argument",
-    "NoRtc": "no clock",
-    "DebugText": "debug",
-}
-"""Where it is not simply the record's name in lower case."""
-
-_SHOWN = ("version", "mode", "control", "clock", "ping")
+_SHOWN = ("version", "mode", "control", "awake", "clock", "ping")
 """The order of `facts`."""
 
 
@@ -78,7 +35,7 @@ class OtimconSettings(DeviceSettings, frozen=True, kw_only=True):
 
 
 class Otimcon(Driver[OtimconSettings]):
-    """One station. One command at a time: its receive ring holds 63 bytes, emptied only every 28 ms (section 1)."""
+    """One station. It decodes and learns; whoever wants to ask or tell it something talks to its `station`."""
 
     settings_type = OtimconSettings
     shown = "OTIMCON"
@@ -87,20 +44,15 @@ class Otimcon(Driver[OtimconSettings]):
 
     def __init__(self, settings: OtimconSettings, outlet: Outlet, changed: Callable[[], None] = lambda: None) -> None:
         super().__init__(settings, outlet, changed)
+        self.station = Station(outlet, self._state_changed)
         self._decoder = Decoder()
-        self._asking = asyncio.Lock()
-        self._question = ""
-        self._answer: asyncio.Future[Record] | None = None
-        self._alive = asyncio.Event()
-        """Something was understood since this was last cleared."""
-        self._restarted = asyncio.Event()
 
     # --- what comes in ------------------------------------------------------------------------------------------
 
     def opened(self) -> None:
         """Forget half lines, and what the station said before it may have been reset."""
         self._decoder = Decoder()
-        self._restarted.clear()
+        self.station.opened()
         self.facts.clear()
 
     def receive(self, data: bytes, wall: int) -> list[Heard]:
@@ -109,24 +61,26 @@ class Otimcon(Driver[OtimconSettings]):
 
     def lost(self) -> list[Heard]:
         """Hand out the half line that was still open."""
-        return [self._heard(piece, time.time_ns()) for piece in self._decoder.flush()]
+        heard = [self._heard(piece, time.time_ns()) for piece in self._decoder.flush()]
+        self.station.lost()
+        return heard
 
     def _heard(self, piece: Piece[Record], wall: int) -> Heard:
         record = piece.record
         if record is None:
             return Heard(raw=piece.raw, label="garbage", flaw=piece.flaw)
         self._learn(record, wall)
-        facts, flaw = _facts(record) if not piece.flaw else ((), "")
+        self.station.heard(record)
+        facts, flaw = words_of.facts(record) if not piece.flaw else ((), "")
         return Heard(
             raw=piece.raw,
-            label=_label(record),
+            label=words_of.label(record),
             facts=facts,
             flaw=piece.flaw or flaw,
-            note="" if flaw else _note(record),
+            note="" if flaw else words_of.note(record),
         )
 
     def _learn(self, record: Record, wall: int) -> None:
-        self._alive.set()
         match record:
             case Version(number):
                 self._say(version=number)
@@ -135,39 +89,23 @@ class Otimcon(Driver[OtimconSettings]):
                 if mode not in CONTROL_MODES:
                     self._say(control="")
             case Control(number):
-                self._say(control=_control(number))
+                self._say(control=words_of.control_name(number))
             case Time(epoch, shown):
                 self._say(clock=shown if epoch is None else f"{shown}, {_difference(epoch, wall)}")
             case NoRtc():
                 self._say(clock="none: the station has halted")
-            case Starting():
-                self._restarted.set()
-        if self._answer is not None and not self._answer.done() and _is_answer(self._question, record):
-            self._answer.set_result(record)
 
     def _say(self, **facts: str) -> None:
         """Bring `facts` up to date; an empty value takes one away."""
-        known = {**self.facts, **facts}
+        known = {**self.facts, "awake": self.station.state, **facts}
         self.facts.clear()
         self.facts.update({word: known[word] for word in _SHOWN if known.get(word)})
         self.changed()
 
+    def _state_changed(self) -> None:
+        self._say()
+
     # --- what goes out ------------------------------------------------------------------------------------------
-
-    async def ask(self, words: str, timeout: float, by: str) -> Record:
-        """Send one command and wait for its answer; others wait their turn.
-
-        Raises TimeoutError without an answer, ConnectionError without a link.
-        """
-        async with self._asking:
-            self._question = words
-            self._answer = asyncio.get_running_loop().create_future()
-            try:
-                self.outlet.send(encode(words), by=by, label=words)
-                async with asyncio.timeout(timeout):  # not wait_for: before 3.12 it may swallow a cancellation
-                    return await self._answer
-            finally:
-                self._answer = None
 
     async def command(self, order: Order) -> Reply:
         """Send a command. Only PING is offered."""
@@ -186,21 +124,21 @@ class Otimcon(Driver[OtimconSettings]):
 
     async def _ping(self, by: str) -> tuple[Record, int]:
         """The answer, and the round trip in ms."""
-        asked = time.monotonic_ns()
-        answer = await self.ask("PING", ANSWER, by)
+        async with self.station.turn(by, ready=by != OURS) as turn:
+            asked = time.monotonic_ns()
+            answer = await turn.ping()
         ms = (time.monotonic_ns() - asked) // 1_000_000
         self._say(ping=f"answered in {ms} ms")
         return answer, ms
 
     async def attend(self) -> None:
         """Wait for the board to start, ask who it is, and keep it awake; from the top after every reset."""
-        try:
+        restarted = self.station.restarted
+        with suppress(TimeoutError):
             async with asyncio.timeout(BOOT):
-                await self._restarted.wait()
-        except TimeoutError:
-            await self._wake()
+                await restarted.wait()
         while True:
-            self._restarted.clear()
+            restarted.clear()
             await self._watch(introduced=await self._introduce())
 
     async def _watch(self, *, introduced: bool) -> None:
@@ -209,48 +147,30 @@ class Otimcon(Driver[OtimconSettings]):
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self.settings.keep_awake or None):
-                    await self._restarted.wait()
-            if self._restarted.is_set():
+                    await self.station.restarted.wait()
+            if self.station.restarted.is_set():
                 return
             try:
-                await self._ping("keep-awake")
+                await self._ping(OURS)
                 misses = 0
             except TimeoutError:
+                self.station.missed()
                 misses += 1
                 self._say(ping="no answer: asleep, off, or another baud rate?")
                 if misses & (misses - 1) == 0:  # 1, 2, 4, 8 ...: a dead station shall not fill the journal
-                    await self._wake()
+                    with suppress(TimeoutError):
+                        async with self.station.turn(OURS):  # which wakes it
+                            misses = 0
             if not introduced and not misses:
                 return
 
     async def _introduce(self) -> bool:
         """Ask for version, mode, control and time; True when all were answered."""
-        for words in ("GET VERSION", "GET MODE", "GET CTRL", "GET TIME"):
-            if not (await self._answers(words) or await self._answers(words)):
-                return False
-        return True
-
-    async def _answers(self, words: str) -> bool:
-        try:
-            await self.ask(words, ANSWER, "keep-awake")
-        except TimeoutError:
-            return False
-        return True
-
-    async def _wake(self) -> None:
-        """Send line feeds until the station says something, then let its answers to the rest of them pass."""
-        self._alive.clear()
-        deadline = time.monotonic() + WAKE_FOR
-        gap = 10 * WAKE_GAP  # an awake station answers the first one: no need for more
-        async with self._asking:
-            while not self._alive.is_set() and time.monotonic() < deadline:
-                self.outlet.send(b"\n", by="keep-awake", label="wake")
-                try:
-                    async with asyncio.timeout(gap):
-                        await self._alive.wait()
-                except TimeoutError:
-                    gap = WAKE_GAP
-            await asyncio.sleep(2 * WAKE_GAP)
+        with suppress(TimeoutError):
+            for words in ("GET VERSION", "GET MODE", "GET CTRL", "GET TIME"):
+                await self.station.ask(words, OURS)
+            return True
+        return False
 
     def silence(self) -> float | None:
         """Three missed PINGs; without PINGs a station is silent for as long as nobody comes."""
@@ -265,103 +185,8 @@ class Otimcon(Driver[OtimconSettings]):
 
     @classmethod
     def explain(cls, raw: bytes) -> dict[str, str]:
-        """What a frame means, field by field. What rests on the frame before it (whose readout it is) is missing."""
-        decoder = Decoder()
-        pieces = decoder.receive(raw) + decoder.flush()
-        full = card_full(raw)
-        if full is not None:
-            pieces = [Piece(raw, full)]
-        meaning: dict[str, str] = {}
-        for piece in pieces:
-            if piece.record is None:
-                meaning["flaw"] = piece.flaw
-                continue
-            meaning["what"] = " ".join((type(piece.record).__doc__ or "").split()).replace("`", "")
-            meaning |= {field: _words(field, value) for field, value in msgspec.structs.asdict(piece.record).items()}
-        return meaning
-
-
-def _is_answer(words: str, record: Record) -> bool:
-    """Whether `record` answers the question `words`. There are no request numbers, only kinds of lines."""
-    match words:
-        case "PING":  # unknown up to 0.19, and proof of life all the same
-            return isinstance(record, Pong) or record == UnknownArgument("PING")
-        case "GET CTRL":  # outside the control modes, 0.2 and later say which mode it is instead
-            return isinstance(record, Control | Mode)
-        case _:
-            return _label(record) == words.removeprefix("GET ").lower()
-
-
-def _label(record: Record) -> str:
-    name = type(record).__name__
-    return _LABELS.get(name, name.lower())
-
-
-def _facts(record: Record) -> tuple[tuple[Fact, ...], str]:
-    """What a good record means for timing, and the flaw that keeps it from meaning anything."""
-    match record:
-        case Punch(control, uid, epoch):
-            if not _is_time(epoch):
-                return (), f"{epoch} is no time: look at the station's clock"
-            return (_reading(uid, control, epoch, Origin.LIVE),), ""
-        # CONTROL_WITH_READOUT ends a readout with % even when the card could not be read (section 4), and so do the
-        # readouts of 0.14 to 0.19 (section 8): they prove nothing, so nothing of them is passed on.
-        case Readout(str(uid), pairs, complete=True, after_punch=False):
-            return tuple(
-                _reading(uid, control, epoch, Origin.READOUT)
-                for control, epoch in pairs
-                if 1 <= control <= 254 and _is_time(epoch)
-            ), ""
-        case _:
-            return (), ""
-
-
-def _is_time(epoch: int) -> bool:
-    """False for what erased or unset memory reads as (-1, 4294967295, 0), and for what overflowed the 32-bit print."""
-    return 0 < epoch < 2**31
-
-
-def _reading(uid: str, control: int, epoch: int, origin: Origin) -> Reading:
-    ns = epoch * SECOND
-    return Reading(
-        kind=Kind.PUNCH,
-        identity=f"punch/{uid}/{control}/{epoch}",
-        time=str(epoch),
-        ns=ns,
-        basis=Basis.EPOCH,
-        day=epoch // DAY,
-        tag=uid,
-        channel=str(control),
-        origin=origin,
-        shared=True,
-        series=f"{uid}/{control}",
-        position=ns,
-        window=RETOUCH,
-    )
-
-
-def _note(record: Record) -> str:
-    match record:
-        case Punch(0 | 255):
-            return "the station has no control number: give it one with SET CTRL"
-        case Mode("CLEAR"):
-            return "station is in mode CLEAR: every card it sees is ERASED"
-        case CardFull(control, uid):
-            return f"card {uid} is full: its punch at control {control} is not on it"
-        case CardError("card full"):
-            return "card full"
-        case CardError(text):
-            return f"{text}: clear it at a CLEAR station first"
-        case NoRtc():
-            return "the station has no clock chip and has halted"
-        case ReadoutEnd(_, lines):
-            return f"readout of {lines} punches not passed on: firmware up to 0.19 ends one the same way after an error"
-        case _:
-            return ""
-
-
-def _control(number: int) -> str:
-    return {START: f"START ({START})", FINISH: f"FINISH ({FINISH})"}.get(number, str(number))
+        """See Driver."""
+        return words_of.explain(raw)
 
 
 def _difference(epoch: int, wall: int) -> str:
@@ -372,33 +197,9 @@ def _difference(epoch: int, wall: int) -> str:
     seconds = round(epoch + 0.5 - wall / SECOND)
     quarters = round(seconds / 900)
     if abs(quarters) > 14 * 4:
-        days = abs(seconds) / DAY
+        days = abs(seconds) / words_of.DAY
         return f"{days:.1f} days {'ahead' if seconds > 0 else 'behind'}"
     rest = seconds - 900 * quarters
     hours, minutes = divmod(abs(quarters) * 15, 60)
     zone = "UTC" if not quarters else f"UTC{'+' if quarters > 0 else '-'}{hours:02}:{minutes:02}"
     return f"{rest:+} s as {zone}" if abs(rest) > 1 else f"right to 1 s as {zone}"
-
-
-def _words(field: str, value: object) -> str:
-    """A record's field as the detail view shows it."""
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case int() if field == "epoch":
-            return f"{value} = {_date(value)} on the station's clock"
-        case tuple():
-            return "; ".join(f"{_control(control)} at {_date(epoch)}" for control, epoch in value) or "none"
-        case int() if field == "control":
-            return _control(value)
-        case None:
-            return "not said here"
-        case _:
-            return str(value)
-
-
-def _date(epoch: int) -> str:
-    """Wall-clock digits; never converted, because a station knows no zone."""
-    if not _is_time(epoch):
-        return "no time"
-    return datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.codecs import otimcon_records
-from console.devices import otimcon
+from console.devices import otimcon, otimcon_station, otimcon_words
 from console.devices.driver import CommandError
 from console.devices.otimcon import Otimcon, OtimconSettings
 from console.model import Basis, Heard, Kind, Order, Origin, Reading
@@ -64,7 +64,8 @@ async def until(true: Callable[[], object]) -> None:
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(otimcon_board, "LOOP", 0.001)
     monkeypatch.setattr(otimcon, "BOOT", 0.05)
-    monkeypatch.setattr(otimcon, "ANSWER", 0.5)
+    monkeypatch.setattr(otimcon_station, "ANSWER", 0.5)
+    monkeypatch.setattr(otimcon_station, "WAKE_DEEP", 0.2)
 
 
 def driver_of(outlet: Cable | None = None, **settings: float) -> Otimcon:
@@ -111,10 +112,12 @@ async def test_a_station_introduces_itself() -> None:
         "version": "0.22",
         "mode": "CONTROL",
         "control": "31",
+        "awake": "AWAKE",
         # 10:15:30 on the wall where it is 09:20:00 UTC: set in UTC+01:00, and 270 s behind.
         "clock": "2026/11/20 10:15:30, -270 s as UTC+01:00",
     }
     assert [raw for raw, _ in cable.sent if raw != b"\n"] == [
+        b"PING\n",
         b"GET VERSION\n",
         b"GET MODE\n",
         b"GET CTRL\n",
@@ -153,13 +156,14 @@ async def test_pings_keep_it_awake() -> None:
 
 
 async def test_a_sleeper_is_woken_and_then_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otimcon, "WAKE_GAP", 0.001)
-    monkeypatch.setattr(otimcon, "WAKE_FOR", 0.05)
-    monkeypatch.setattr(otimcon, "ANSWER", 0.05)
+    monkeypatch.setattr(otimcon_station, "WAKE_GAP", 0.001)
+    monkeypatch.setattr(otimcon_station, "WAKE_FOR", 0.05)
+    monkeypatch.setattr(otimcon_station, "ANSWER", 0.05)
     async with attended(keep_awake=0.01, deaf=True) as (driver, _, cable):
         await until(lambda: driver.facts.get("ping", "").startswith("no answer"))
         assert cable.sent.count((b"\n", "keep-awake")) > 1
-        monkeypatch.setattr(otimcon, "ANSWER", 0.5)
+        monkeypatch.setattr(otimcon_station, "ANSWER", 0.5)
+    monkeypatch.setattr(otimcon_station, "WAKE_DEEP", 0.2)
         cable.deaf = False
         await until(lambda: "clock" in driver.facts)
 
@@ -187,6 +191,7 @@ async def test_commands_wait_for_one_another() -> None:
 async def test_old_firmware_proves_life_by_not_knowing_ping() -> None:
     cable = Cable()
     driver = driver_of(cable)
+    driver.receive(b"\r\n>", WALL)
     asked = asyncio.create_task(driver.command(Order(words="PING", by="ann")))
     await until(lambda: cable.sent)
     driver.receive(b"\r\nUnknown Argument 'NG'\r\n>", WALL)  # of a command mangled in its sleep
@@ -228,6 +233,7 @@ def test_a_live_punch() -> None:
             series="04A1B2C3/31",
             position=1795170000 * 10**9,
             window=30 * 10**9,
+            join="punch/04A1B2C3/1795170000",
         ),
     )
 
@@ -289,7 +295,7 @@ def test_what_the_operator_is_told(stream: bytes, note: str) -> None:
 
 def test_every_record_has_a_label() -> None:
     records = [kind for kind in vars(otimcon_records).values() if isinstance(kind, type)]
-    assert set(otimcon._LABELS) <= {kind.__name__ for kind in records}
+    assert set(otimcon_words._LABELS) <= {kind.__name__ for kind in records}
 
 
 def test_the_half_line_of_a_lost_link() -> None:

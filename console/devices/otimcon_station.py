@@ -1,0 +1,347 @@
+"""Talking to a station: one command at a time, woken first where it may be asleep (otimcon.md, sections 1 and 7)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+from console.codecs.otimcon import encode
+from console.codecs.otimcon_records import (
+    BackupBegin,
+    BackupReset,
+    Blank,
+    CardError,
+    CardFull,
+    CardSeen,
+    Cleared,
+    Control,
+    DebugText,
+    Heading,
+    Help,
+    Mode,
+    Pong,
+    PrintLine,
+    Prompt,
+    Punch,
+    Readout,
+    ReadoutEnd,
+    ReadoutLine,
+    Record,
+    Refused,
+    Starting,
+    Time,
+    UnknownArgument,
+    Version,
+    Voltage,
+    Waiting,
+    Warned,
+    Written,
+)
+from console.devices.driver import Outlet
+
+ANSWER = 2.0
+"""Seconds to wait for an answer. A card that is just being served takes most of a second."""
+QUIET = 0.3
+"""Seconds of silence after which an answer of unknown form is over."""
+WAKE_GAP, WAKE_FOR, WAKE_DEEP = 0.04, 3.0, 25.0
+"""A sleeping station listens for some 30 ms at a time, and misses what is sent meanwhile; from deep sleep it takes
+longer (section 7)."""
+DOZES = 13.0
+"""Seconds after the last prompt or card within which no station sleeps."""
+NAPPERS = frozenset({"", "0.18", "0.19"})
+"""Versions that sleep unless they were built otherwise; one that has not said its version may be such a one."""
+OURS = "keep-awake"
+"""Who asks where nobody did: such questions wake a station from its light sleep only."""
+
+_APART = (
+    Blank,
+    CardError,
+    CardFull,
+    CardSeen,
+    Cleared,
+    DebugText,
+    Heading,
+    PrintLine,
+    Prompt,
+    Punch,
+    Readout,
+    ReadoutEnd,
+    ReadoutLine,
+    Starting,
+    Written,
+)
+"""What belongs to no answer: cards come at any time, and so do the prompts of answers before."""
+
+
+class Listener:
+    """What a station prints, in order, while somebody listens."""
+
+    def __init__(self) -> None:
+        self._records: asyncio.Queue[Record | ConnectionError] = asyncio.Queue()
+
+    async def next(self, timeout: float | None = None) -> Record:
+        """The next record: cards, prompts and all.
+
+        Raises TimeoutError where none comes within `timeout` seconds, ConnectionError once the link is lost.
+        """
+        async with asyncio.timeout(timeout):
+            record = await self._records.get()
+        if isinstance(record, ConnectionError):
+            raise record
+        return record
+
+    def forget(self) -> None:
+        """Skip what has come so far."""
+        while not self._records.empty():
+            self._records.get_nowait()
+
+    def hear(self, record: Record | ConnectionError) -> None:
+        """For the station."""
+        self._records.put_nowait(record)
+
+
+class Turn(Listener):
+    """The right to talk to the station: nobody else does until it ends. From `Station.turn`."""
+
+    def __init__(self, station: "Station", by: str) -> None:
+        super().__init__()
+        self._station = station
+        self._by = by
+
+    def send(self, words: str) -> None:
+        """Send one line, as it is. Raises ConnectionError without a link, ValueError for what no station can read."""
+        self.forget()
+        self._station.asked = words
+        self._station.outlet.send(encode(words), by=self._by, label=words)
+
+    async def ask(self, words: str, *, timeout: float | None = None) -> list[Record]:
+        """Send `words` and return their answer, without prompts and without what cards caused meanwhile.
+
+        The last record is what answers: Pong, Version, Time, Control, Mode, Voltage, BackupReset, Waiting, Help,
+        BackupBegin (its lines follow: get them with `next`), or what refuses: UnknownArgument, Warned, Refused.
+        SET and GET CTRL outside the control modes are answered by Warned and Mode. Without an answer, or with one that
+        shows that a sleeping station missed half the line, the station is woken and the line sent once more, but for
+        a WRITE: that might come out as two.
+
+        Raises TimeoutError where it does not answer within `timeout` seconds (default: ANSWER), ConnectionError.
+        """
+        try:
+            answer = await self._answer(words, timeout or ANSWER)
+            if not _mangled(words, answer) or words.startswith("WRITE"):
+                return answer
+        except TimeoutError:
+            self._station.missed()
+            if words.startswith("WRITE"):
+                raise
+        await self._station.rouse(self, deep=self._by != OURS)
+        return await self._answer(words, timeout or ANSWER)
+
+    async def raw(self, line: str) -> list[Record]:
+        """Send any line, and return whatever comes back, until nothing more does; empty: silence."""
+        self.send(line)
+        found: list[Record] = []
+        try:
+            found.append(await self.next(ANSWER))
+            while True:
+                found.append(await self.next(QUIET))
+        except TimeoutError:
+            return [record for record in found if not isinstance(record, _APART)]
+
+    async def ping(self, timeout: float | None = None) -> Record:
+        """Pong, or UnknownArgument of a version up to 0.19: what was asked before is answered now. Raises as `ask`,
+        but does not wake the station."""
+        return (await self._answer("PING", timeout or ANSWER))[-1]
+
+    async def _answer(self, words: str, timeout: float) -> list[Record]:
+        self.send(words)
+        answer: list[Record] = []
+        async with asyncio.timeout(timeout):
+            while True:
+                record = await self.next()
+                if isinstance(record, Prompt) and answer and isinstance(answer[-1], Help):
+                    return answer
+                if isinstance(record, _APART):
+                    continue
+                answer.append(record)
+                if _answers(words, record):
+                    return answer
+
+
+class Station:
+    """One station. What the driver hears it hands to `heard`; whoever wants to talk takes a `turn`, or just asks."""
+
+    def __init__(self, outlet: Outlet, changed: Callable[[], None]) -> None:
+        """`changed` is called when `state`, or anything else that it says of itself, may have changed."""
+        self.outlet = outlet
+        self.asked = ""
+        """The line sent last."""
+        self.version = ""
+        """As it said; empty: it has not."""
+        self.mode = ""
+        self.restarted = asyncio.Event()
+        """It was reset; cleared by whoever has seen to that."""
+        self._changed = changed
+        self._talk = asyncio.Lock()
+        self._listeners: list[Listener] = []
+        self._alive = asyncio.Event()
+        """Something was understood since this was last cleared."""
+        self._prompted: float | None = None
+        """When a prompt or a card came last, on the monotonic clock."""
+        self._waking = self._silent = False
+
+    # --- for whoever talks --------------------------------------------------------------------------------------
+
+    async def ask(self, words: str, by: str, *, timeout: float | None = None) -> list[Record]:
+        """Wait for the turn, wake the station where it may be asleep, and ask; see `Turn.ask`."""
+        async with self.turn(by) as turn:
+            return await turn.ask(words, timeout=timeout)
+
+    @asynccontextmanager
+    async def turn(self, by: str, *, ready: bool = True) -> AsyncIterator[Turn]:
+        """Talk alone for as long as the block lasts: several commands that belong together, or a long answer.
+
+        `by` is who is named as asking. The station is woken first where it may be asleep, unless `ready` is False.
+        Raises TimeoutError where it does not wake up, ConnectionError.
+        """
+        async with self._talk:
+            turn = Turn(self, by)
+            with self._hearing(turn):
+                if ready and self.dozes():
+                    await self.rouse(turn, deep=by != OURS)
+                yield turn
+
+    @contextmanager
+    def listen(self) -> Iterator[Listener]:
+        """Hear all that the station prints while the block lasts, without a turn: to wait for cards."""
+        listener = Listener()
+        with self._hearing(listener):
+            yield listener
+
+    async def rouse(self, turn: Turn, *, deep: bool = True) -> None:
+        """Send line feeds until it says something, then PING until that is answered: what it says to the others passes.
+
+        `deep`: try for as long as deep sleep takes, where its version may fall into that. Raises TimeoutError.
+        """
+        self._waking = True
+        self._changed()
+        try:
+            await self._feed(WAKE_DEEP if deep and self.version in NAPPERS else WAKE_FOR)
+            try:
+                await turn.ping()
+            except TimeoutError:  # it may have missed half of that as well
+                await turn.ping()
+        except TimeoutError:
+            self._silent = True
+            raise
+        finally:
+            self._waking = False
+            self._changed()
+
+    async def _feed(self, limit: float) -> None:
+        self._alive.clear()
+        gap = 10 * WAKE_GAP  # an awake station answers the first one: no need for more
+        async with asyncio.timeout(limit):
+            while not self._alive.is_set():
+                self.outlet.send(b"\n", by=OURS, label="wake")
+                try:
+                    async with asyncio.timeout(gap):
+                        await self._alive.wait()
+                except TimeoutError:
+                    gap = WAKE_GAP
+
+    # --- whether it is awake ------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """`AWAKE`, `ASLEEP?`, `WAKING`; empty before anything was heard."""
+        if self._waking:
+            return "WAKING"
+        if self._prompted is None and not self._silent:
+            return ""
+        return "ASLEEP?" if self.dozes() else "AWAKE"
+
+    def dozes(self) -> bool:
+        """It may be asleep: it did not answer last, or has been quiet for so long that a low-power build sleeps."""
+        return self._silent or (self.version in NAPPERS and self.awake_for() <= 0)
+
+    def awake_for(self) -> float:
+        """Seconds for which even a low-power build stays awake now."""
+        if self._prompted is None:
+            return 0.0
+        return max(0.0, self._prompted + DOZES - time.monotonic())
+
+    def missed(self) -> None:
+        """It has not answered."""
+        self._silent = True
+        self._changed()
+
+    # --- for the driver -----------------------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        """A new link: nothing is known of the station."""
+        self.version = self.mode = self.asked = ""
+        self._prompted, self._silent = None, False
+        self.restarted.clear()
+
+    def heard(self, record: Record) -> None:
+        """The station has printed this."""
+        self._alive.set()
+        self._silent = False
+        if isinstance(record, Prompt | Punch | CardSeen | Pong | Starting):
+            self._prompted = time.monotonic()
+        match record:
+            case Version(number):
+                self.version = number
+            case Mode(mode):
+                self.mode = mode
+            case Starting():
+                self.restarted.set()
+        for listener in self._listeners:
+            listener.hear(record)
+
+    def lost(self) -> None:
+        """The link is gone."""
+        for listener in self._listeners:
+            listener.hear(ConnectionError("the link was lost"))
+
+    @contextmanager
+    def _hearing(self, listener: Listener) -> Iterator[None]:
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
+
+
+def _answers(words: str, record: Record) -> bool:
+    """Whether `record` ends the answer to `words`. There are no request numbers, only kinds of lines."""
+    if isinstance(record, UnknownArgument):
+        return (
+            not words.startswith("PING") or record.word == "PING"
+        )  # unknown up to 0.19, and proof of life all the same
+    match words.split()[:2]:
+        case ["PING", *_]:
+            return isinstance(record, Pong)
+        case ["GET" | "SET", "CTRL"]:  # outside the control modes, 0.2 and later say which mode it is instead
+            return isinstance(record, Control | Mode)
+        case ["GET" | "SET", "MODE"]:
+            return isinstance(record, Mode)
+        case ["GET" | "SET", "TIME"]:
+            return isinstance(record, Time)
+        case ["GET", "VERSION"]:
+            return isinstance(record, Version)
+        case ["GET", "VOLTAGE"]:
+            return isinstance(record, Voltage)
+        case ["GET", "BACKUP"]:
+            return isinstance(record, BackupBegin | Warned)
+        case ["SET", "RESET_BACKUP"]:
+            return isinstance(record, BackupReset | Warned)
+        case ["WRITE", *_]:
+            return isinstance(record, Waiting | Warned | Refused)
+        case _:
+            return False
+
+
+def _mangled(words: str, answer: list[Record]) -> bool:
+    """Whether the station read something else than `words`, because it slept through half of it."""
+    return isinstance(answer[-1], UnknownArgument) and answer[-1].word not in words.split()
