@@ -163,7 +163,6 @@ async def test_a_sleeper_is_woken_and_then_asked(monkeypatch: pytest.MonkeyPatch
         await until(lambda: driver.facts.get("ping", "").startswith("no answer"))
         assert cable.sent.count((b"\n", "keep-awake")) > 1
         monkeypatch.setattr(otimcon_station, "ANSWER", 0.5)
-    monkeypatch.setattr(otimcon_station, "WAKE_DEEP", 0.2)
         cable.deaf = False
         await until(lambda: "clock" in driver.facts)
 
