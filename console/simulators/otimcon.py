@@ -1,15 +1,16 @@
-"""`racedeck simulate otimcon`: a station with firmware 0.22, and runners who punch there."""
+"""`racedeck simulate otimcon`: a station, and runners who punch there."""
 
 import asyncio
 import random
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, BooleanOptionalAction, Namespace
 from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from console.exit import Exit, Failure
 from console.simulators.otimcon_card import NOBODY, field_of
-from console.simulators.otimcon_firmware import MODES, Station
+from console.simulators.otimcon_firmware import Station
+from console.simulators.otimcon_versions import MODES, VERSIONS, Firmware
 from console.simulators.port import (
     RecordingError,
     add_fault_arguments,
@@ -54,31 +55,36 @@ def _zone(name: str) -> ZoneInfo:
 
 def arguments(parser: ArgumentParser) -> None:
     """The options of `racedeck simulate otimcon`."""
+    parser.add_argument("--version", choices=VERSIONS, default="0.22", help="of the firmware (default: 0.22)")
     parser.add_argument("--mode", choices=MODES, default="CONTROL")
     parser.add_argument("--control", type=int, default=31, metavar="N", help="1 to 254; 251 is START, 252 FINISH")
-    parser.add_argument("--baud", type=int, default=38400, help="speed of the line (default: 38400)")
+    parser.add_argument("--baud", type=int, help="speed of the line (default: as that version is built)")
     parser.add_argument("--rate", type=float, default=0.5, help="punches a second; 0: nobody comes (default: 0.5)")
     parser.add_argument("--runners", type=int, default=200, help="cards in the race (default: 200)")
     parser.add_argument("--timezone", type=_zone, help="zone its clock was set in (default: this machine's)")
     parser.add_argument("--ahead", type=float, default=0.0, metavar="S", help="seconds its clock is ahead")
     parser.add_argument("--drift", type=float, default=0.0, metavar="PPM", help="how much too fast its clock runs")
-    parser.add_argument("--low-power", action="store_true", help="falls asleep 14 s after a card or an answer")
+    naps = "fall asleep 14 s after a card or an answer (default: 0.18 and 0.19 do)"
+    parser.add_argument("--low-power", action=BooleanOptionalAction, help=naps)
     add_port_arguments(parser)
     add_fault_arguments(parser)
 
 
 async def main(args: Namespace) -> None:
     """Be a station until cancelled; prints first where it is to be reached. Raises Failure."""
+    firmware = Firmware(args.version)
+    baud = firmware.baud if args.baud is None else args.baud
     for wrong, why in (
+        (args.mode not in firmware.modes, f"--mode {args.mode}: {args.version} knows {', '.join(firmware.modes)}"),
         (not 1 <= args.control <= 254, f"--control {args.control}: must be from 1 to 254"),
-        (args.baud < 300, f"--baud {args.baud}: must be at least 300"),
+        (baud < 300, f"--baud {args.baud}: must be at least 300"),
         (not 0 <= args.rate <= 100, f"--rate {args.rate}: must be from 0 to 100"),
         (args.runners < 1, f"--runners {args.runners}: must be at least 1"),
     ):
         if wrong:
             raise Failure(Exit.USAGE, why)
     try:
-        port = port_from(args, baud=args.baud)
+        port = port_from(args, baud=baud)
     except (OSError, ValueError) as error:
         raise Failure(Exit.FAILED, f"simulate otimcon: {error}") from None
     print(port.where, flush=True)
@@ -89,9 +95,10 @@ async def main(args: Namespace) -> None:
             return
         station = Station(
             port,
+            version=args.version,
             mode=args.mode,
             control=args.control,
-            baud=args.baud,
+            baud=baud,
             clock=wall_clock(args.timezone) + args.ahead,
             drift=args.drift,
             low_power=args.low_power,

@@ -2,10 +2,10 @@
 
 import asyncio
 import math
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
+from console.simulators.otimcon_versions import Firmware
 from console.simulators.port import Port
 
 LOOP = 0.028
@@ -29,22 +29,24 @@ class Board(ABC):
     def __init__(
         self,
         port: Port,
+        firmware: Firmware,
         *,
-        baud: int = 38400,
-        clock: float = 0.0,
-        drift: float = 0.0,
-        low_power: bool = False,
-        monotonic: Callable[[], float] = time.monotonic,
+        baud: int,
+        clock: float,
+        drift: float,
+        low_power: bool,
+        monotonic: Callable[[], float],
     ) -> None:
         """`clock`: what it shows now, in seconds since 1970 of its wall clock; `drift`: how fast it runs, in ppm."""
         self.port = port
+        self.firmware = firmware
         self.lost = 0
         """Bytes received that went nowhere."""
         self._now = monotonic
         self._drift = drift
         self.set_clock(clock)
         self._low_power = low_power
-        self._second_per_byte = 10 / baud
+        self._second_per_byte = 10 / (baud or firmware.baud)
         self._coming = bytearray()
         self._coming_at = 0.0
         """When the first of those bytes is through the wire."""
@@ -146,7 +148,7 @@ class Board(ABC):
         page, offset = self.pointer & (BACKUP - 32), self.pointer & 31
         for index, byte in enumerate((epoch & 0xFFFF_FFFF).to_bytes(4, "little") + uid[:4]):
             self.backup[page | (offset + index) & 31] = byte
-        self.pointer = 0 if self.pointer + 8 >= BACKUP // 8 else self.pointer + 8
+        self.pointer = 0 if self.pointer + 8 >= self.firmware.ring else self.pointer + 8
 
     async def reset(self, boot: float = BOOT) -> None:
         """What opening the port does to most boards: deaf for a while, then back with what EEPROM has kept."""
@@ -158,7 +160,7 @@ class Board(ABC):
         self._booting = False
         self.pointer = (self.pointer & 0xFF) - 256  # only its low byte was saved; the high one is as new, 0xFF
         self._start()
-        self._say("Starting...")
+        self._say("Starting...\r\nSetup finished!" if self.firmware.debugs else "Starting...")
         self._prompt()
         self._flush()
 

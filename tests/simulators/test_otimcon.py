@@ -53,10 +53,12 @@ class Clock:
 class Bench:
     """A station whose time stands still."""
 
-    def __init__(self, mode: str = "CONTROL", control: int = 31) -> None:
+    def __init__(self, mode: str = "CONTROL", control: int = 31, version: str = "0.22") -> None:
         self.tape = Tape()
         self.clock = Clock()
-        self.station = Station(self.tape, mode=mode, control=control, clock=1795170000, monotonic=self.clock)
+        self.station = Station(
+            self.tape, version=version, mode=mode, control=control, clock=1795170000, monotonic=self.clock
+        )
 
     def touch(self, card: Card, hold: float = 0.0, taken_away: int | None = None, after: float = 0.0) -> str:
         self.clock.now += after
@@ -144,6 +146,67 @@ async def test_every_documented_answer(monkeypatch: pytest.MonkeyPatch) -> None:
             tape.incoming.put_nowait(words.encode() + b"\r\nPING\n")
             await until(lambda: tape.written.endswith(b"\r\nPONG\r\n>"))
             assert tape.printed() == answer + "\r\nPONG\r\n>", words
+
+
+UNKNOWN = "\r\nUnknown Argument '{}'\r\n>"
+VERSION_TALK = {
+    "0.14": [
+        ("GET VERSION", "\r\nVersion:\r\n0.14\r\n>"),
+        ("SET TIME 20160807090503", "\r\nTime:1470560703,2016/8/7 9:5:3\r\n>"),
+        ("GET VOLTAGE", "Voltage:\r\n0.00\r\n>"),
+        ("GET BACKUP", UNKNOWN[:-1].format("BACKUP")),
+        ("SET RESET_BACKUP", UNKNOWN[:-1].format("RESET_BACKUP")),
+        ("PING", UNKNOWN[:-1].format("PING")),
+    ],
+    "0.16": [("SET RESET_BACKUP", "\r\nBackup pointer resetted to 0!\r\n>"), ("WRITE", UNKNOWN[:-1].format("WRITE"))],
+    "0.17": [("PING", UNKNOWN.format("PING")), ("SET MODE CRAZY_READOUT", UNKNOWN.format("CRAZY_READOUT"))],
+    "0.19": [
+        ("SET MODE CRAZY_READOUT", "\r\nMode:READOUT\r\n>"),
+        ("SET MODE WRITER", UNKNOWN.format("WRITER")),
+        ("SET CTRL 251", "\r\nControl:251\r\n>"),
+        ("SET CTRL START", UNKNOWN.format("START")),
+    ],
+    "0.2": [
+        ("PING", "\r\nPONG\r\n>"),
+        ("BLEEP", UNKNOWN.format("BLEEP")),
+        ("SET MODE READOUT", "\r\nMode:READOUT\r\n>"),
+        ("GET CTRL", "WARNING: Not in control mode.\r\n\r\nMode:READOUT\r\n>>"),
+    ],
+    "0.21": [("GET VERSION", "\r\nVersion:\r\n0.21\r\n>"), ("BLEEP", UNKNOWN.format("BLEEP"))],
+}
+
+
+@pytest.mark.parametrize("version", VERSION_TALK)
+async def test_what_versions_answer(version: str) -> None:
+    tape = Tape()
+    async with running(Station(tape, version=version, clock=1795170000, baud=1_000_000, low_power=False)):
+        for words, answer in VERSION_TALK[version]:
+            tape.incoming.put_nowait(words.encode() + b"\n")
+            await until(lambda: tape.written)
+            assert tape.printed() == answer
+
+
+def test_what_versions_make_of_cards() -> None:
+    card = a_card((252, NOON - 60), (251, NOON), (31, NOON + 5), (252, NOON + 3600))
+    lines = (
+        "252,1795179000,2026/11/20 12:50:00#\r\n31,1795175405,2026/11/20 11:50:05#\r\n"
+        "251,1795175400,2026/11/20 11:50:00#\r\n"
+    )
+    old = Bench("READOUT", version="0.19")
+    assert old.touch(card) == f"Card: 04 A1 B2 C3\r\n{lines}%\r\n>\r\n"
+    old.station._set_mode("CRAZY_READOUT")
+    assert old.touch(card, after=5).endswith("252,1795175340,2026/11/20 11:49:00#\r\n%\r\n>\r\n")
+    assert old.touch(Card(uid=UID, prepared=False)).endswith("prepared\r\n%\r\n>\r\n")
+    old.station.mode = "CONTROL"
+    assert old.touch(Card(uid=UID), hold=0.5).count("^31") == 9, "a card that is held is served again and again"
+    assert Bench(version="0.2").touch(Card(uid=UID)).startswith("card selected\r\n^31")
+
+
+def test_the_backup_of_0_16_holds_512() -> None:
+    bench = Bench(version="0.16")
+    for card in field_of(65, seed=1):
+        bench.touch(card, after=2)
+    assert bench.station.backup[64 * 8 + 4 : 65 * 8] == field_of(65, seed=1)[64].uid
 
 
 async def test_short_time_takes_stale_digits() -> None:
@@ -402,7 +465,16 @@ async def test_the_command_runs_a_race(capsys: pytest.CaptureFixture[str]) -> No
     assert sum(isinstance(record, Punch) for record in records) >= 5
 
 
-@pytest.mark.parametrize("wrong", [["--control", "255"], ["--rate", "-1"], ["--runners", "0"], ["--baud", "0"]])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--control", "255"],
+        ["--rate", "-1"],
+        ["--runners", "0"],
+        ["--baud", "0"],
+        ["--mode", "PRINT", "--version", "0.19"],
+    ],
+)
 async def test_wrong_options_are_named(wrong: list[str]) -> None:
     parser = ArgumentParser()
     otimcon.arguments(parser)
