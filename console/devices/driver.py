@@ -157,6 +157,10 @@ class Driver(ABC, Generic[S]):
     def left(self, console: int) -> None:
         """An attached console has gone away; what it asked for and still holds the device up must end."""
 
+    def stop(self, by: str) -> list[str]:
+        """`STOP`: end what goes on beyond the command that began it, and survives the loss of the link; what it was."""
+        return []
+
     def lines_changed(self, lines: dict[str, bool | None]) -> None:
         """A control line is no longer what it was; `lines` as `Outlet.lines`."""
 

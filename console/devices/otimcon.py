@@ -13,11 +13,16 @@ from console.codecs.otimcon_records import Control, Mode, NoRtc, Pong, Record, T
 from console.codecs.piece import Piece
 from console.devices import otimcon_words as words_of
 from console.devices.driver import CommandError, DeviceSettings, Driver, Outlet, Reply
+from console.devices.otimcon_cards import Cards
 from console.devices.otimcon_station import ANSWER, OURS, Station
-from console.model import SECOND, CommandInfo, Heard, Order
+from console.devices.otimcon_workflow import Workflow
+from console.model import SECOND, CommandInfo, Heard, Order, Risk, Sheet, find
 
 BOOT = 2.5
 """Seconds that a board needs to start after a reset; what it gets meanwhile is lost (section 3)."""
+
+WORKFLOWS: tuple[type[Workflow], ...] = (Cards,)
+"""What a station offers beyond single commands."""
 
 NAMED_CONTROLS = {"251": "Start", "252": "Finish"}
 """Controls that the firmware names (section 2)."""
@@ -40,12 +45,16 @@ class Otimcon(Driver[OtimconSettings]):
     settings_type = OtimconSettings
     shown = "OTIMCON"
     hangup = False
-    commands: ClassVar[tuple[CommandInfo, ...]] = (CommandInfo(words="PING", help="ask whether the station is awake"),)
+    commands: ClassVar[tuple[CommandInfo, ...]] = (
+        CommandInfo(words="PING", help="ask whether the station is awake"),
+        *(command for workflow in WORKFLOWS for command in workflow.commands),
+    )
 
     def __init__(self, settings: OtimconSettings, outlet: Outlet, changed: Callable[[], None] = lambda: None) -> None:
         super().__init__(settings, outlet, changed)
         self.station = Station(outlet, self._state_changed)
         self._decoder = Decoder()
+        self.workflows = tuple(workflow(self, self.station) for workflow in WORKFLOWS)
 
     # --- what comes in ------------------------------------------------------------------------------------------
 
@@ -54,6 +63,8 @@ class Otimcon(Driver[OtimconSettings]):
         self._decoder = Decoder()
         self.station.opened()
         self.facts.clear()
+        for workflow in self.workflows:
+            workflow.opened()
 
     def receive(self, data: bytes, wall: int) -> list[Heard]:
         """Cut and decode a chunk that arrived at `wall`."""
@@ -63,15 +74,21 @@ class Otimcon(Driver[OtimconSettings]):
         """Hand out the half line that was still open."""
         heard = [self._heard(piece, time.time_ns()) for piece in self._decoder.flush()]
         self.station.lost()
+        for workflow in self.workflows:
+            workflow.lost()
         return heard
 
     def _heard(self, piece: Piece[Record], wall: int) -> Heard:
         record = piece.record
         if record is None:
+            for workflow in self.workflows:
+                workflow.heard(piece)
             return Heard(raw=piece.raw, label="garbage", flaw=piece.flaw)
         self._learn(record, wall)
         self.station.heard(record)
         facts, flaw = words_of.facts(record) if not piece.flaw else ((), "")
+        for workflow in self.workflows:
+            facts += workflow.heard(piece)
         return Heard(
             raw=piece.raw,
             label=words_of.label(record),
@@ -108,19 +125,39 @@ class Otimcon(Driver[OtimconSettings]):
     # --- what goes out ------------------------------------------------------------------------------------------
 
     async def command(self, order: Order) -> Reply:
-        """Send a command. Only PING is offered."""
-        words, by = order.words, order.by
-        if words.split() != ["PING"]:
-            raise CommandError(f"{self.settings.name}: {words!r} is not offered; offered is PING")
+        """See Driver."""
+        info, values = find(self.commands, order.words)
         try:
-            answer, ms = await self._ping(by)
+            for workflow in self.workflows:
+                if info in workflow.commands:
+                    return await workflow.run(info, values, order)
+            answer, ms = await self._ping(order.by)
         except TimeoutError:
             raise CommandError(
-                f"{self.settings.name}: no answer to PING within {ANSWER:g} s; is it on, awake, and at "
+                f"{self.settings.name}: no answer to {info.words} within {ANSWER:g} s; is it on, awake, and at "
                 f"{self.settings.baud} baud?"
             ) from None
         how = "PONG" if isinstance(answer, Pong) else "awake, but too old to know PING (0.19 or older),"
         return Reply(ok=True, text=f"{how} after {ms} ms", data={"ms": ms})
+
+    def risk(self, words: str) -> Risk:
+        """See Driver."""
+        info, values = find(self.commands, words)
+        for workflow in self.workflows:
+            if info in workflow.commands:
+                return workflow.risk(info, values)
+        return super().risk(words)
+
+    def stop(self, by: str) -> list[str]:
+        """See Driver."""
+        return [stopped for workflow in self.workflows if (stopped := workflow.stop(by))]
+
+    def sheet(self, name: str) -> Sheet:
+        """See Driver."""
+        for workflow in self.workflows:
+            if sheet := workflow.sheet(name):
+                return sheet
+        return super().sheet(name)
 
     async def _ping(self, by: str) -> tuple[Record, int]:
         """The answer, and the round trip in ms."""
@@ -139,7 +176,12 @@ class Otimcon(Driver[OtimconSettings]):
                 await restarted.wait()
         while True:
             restarted.clear()
-            await self._watch(introduced=await self._introduce())
+            introduced = await self._introduce()
+            async with asyncio.TaskGroup() as group:
+                going = [group.create_task(workflow.attend()) for workflow in self.workflows if introduced]
+                await self._watch(introduced=introduced)
+                for task in going:
+                    task.cancel()
 
     async def _watch(self, *, introduced: bool) -> None:
         """Keep the station awake until it is reset, or answers again after having said nothing at first."""

@@ -144,10 +144,10 @@ class DeviceRunner:
         Raises CommandError, or ConnectionError without a link.
         """
         session, driver = self._session, self._driver
-        if driver is None or session is None:
-            raise self._not_connected()
         if order.words.strip().upper() == STOP.words and STOP in self._commands():
             return self._stop(session, order.by)
+        if driver is None or session is None:
+            raise self._not_connected()
         task = asyncio.create_task(self._carry_out(driver, session, order), name=f"{self._settings.name}: a command")
         session.commands[task] = order
         task.add_done_callback(lambda task: self._commanded(session, task))
@@ -183,15 +183,16 @@ class DeviceRunner:
         if not task.cancelled():
             task.exception()  # who asked may have gone: its outcome is kept, and that is enough
 
-    def _stop(self, session: Session, by: str) -> Reply:
+    def _stop(self, session: Session | None, by: str) -> Reply:
         driver = self._driver
         assert driver is not None
         stopped = []
-        for task, order in session.commands.items():
+        for task, order in session.commands.items() if session else ():
             info, _ = find(driver.commands, order.words)
             if info.long:
                 task.cancel(f"stopped by {by}")
                 stopped.append(order.words)
+        stopped += driver.stop(by)
         if not stopped:
             raise CommandError(f"{self._settings.name}: nothing is under way that could be stopped")
         return Reply(ok=True, text=f"stopped: {', '.join(stopped)}")
@@ -202,10 +203,10 @@ class DeviceRunner:
 
     def risk(self, words: str) -> Risk:
         """What a command may do. Raises CommandError, or ConnectionError without a link."""
-        if self._driver is None or self._session is None:
-            raise self._not_connected()
         if words.strip().upper() == STOP.words and STOP in self._commands():
             return Risk()
+        if self._driver is None or self._session is None:
+            raise self._not_connected()
         try:
             return self._driver.risk(words)
         except CommandError as error:
