@@ -168,6 +168,10 @@ class Driver(ABC, Generic[S]):
         """A table that the driver keeps in memory. Raises LookupError where it has none of that name."""
         raise LookupError(f"{self.settings.name} keeps no sheet {name!r}")
 
+    def refill(self) -> str:
+        """How missing places can be had again, and what that costs, in words; empty: nothing is to be said of it."""
+        return ""
+
     @classmethod
     def default_point(cls, channel: str | None) -> str | None:
         """The timing point of a channel that the settings do not map; None: there is no telling, and it is said."""

@@ -121,6 +121,7 @@ class DeviceRunner:
             drift=self._drift,
             facts={**(driver.facts if driver else {}), **(session.facts if session else {})},
             commands=self._commands(),
+            refill=driver.refill() if driver else "",
             flow=driver.flow if driver else None,
             job=driver.job if driver else None,
             outcome=self._last,

@@ -82,6 +82,8 @@ class DeviceState(Struct, frozen=True, kw_only=True):
     """Device clock minus engine clock in ns at the last live frame; None: unknown."""
     holes: tuple[str, ...] = ()
     """Missing places in words (`0410`, `0412-0415`)."""
+    refill: str = ""
+    """How they can be had again, and what that costs: `a retransmit of event 1 takes about 70 s, ...`."""
     facts: dict[str, str] = field(default_factory=dict)
     """What the device last said of itself: version, mode, control, gun, word setting."""
     commands: tuple[CommandInfo, ...] = ()
