@@ -15,7 +15,8 @@ from console.control import messages as m
 from console.devices import driver_class
 from console.devices.driver import CommandError
 from console.devices.guard import question
-from console.model import SECOND, Act, DeviceState, EngineState, Gun, Level, Order, Phase, Sheet
+from console.exports.fates import out
+from console.model import SECOND, Act, DeviceState, EngineState, Gun, Level, Order, Phase, Resolved, Sheet
 from console.sheets import SHEETS, Sources, make
 from console.timing.holes import in_words
 from console.timing.judge import generation_now
@@ -169,12 +170,18 @@ class Office:
                     origins=call.origins,
                     text=call.text,
                 )
-                return m.Passings(rows=[self._engine.resolve(one) for one in passings])
+                rows = [self._engine.resolve(one) for one in passings]
+                return m.Passings(rows=[self._with_out(row) for row in rows] if call.outs else rows)
             case m.GetIncidents():
                 limit = min(call.limit, m.PAGE)
                 return m.Incidents(rows=self._reader.incidents(after=call.after, before=call.before, limit=limit))
             case m.GetDetail():
                 return self._detail(call.frame)
+
+    def _with_out(self, row: Resolved) -> Resolved:
+        """What became of it at the exports."""
+        exports = [export for export, _ in self._engine.exports.values()]
+        return structs.replace(row, out=out(fate for export in exports for fate in export.fate(row.passing)))
 
     def _detail(self, seq: int) -> m.Result:
         frame = self._reader.frame(seq)
