@@ -170,8 +170,8 @@ class Office:
                     origins=call.origins,
                     text=call.text,
                 )
-                rows = [self._engine.resolve(one) for one in passings]
-                return m.Passings(rows=[self._with_out(row) for row in rows] if call.outs else rows)
+                found = [self._engine.resolve(one) for one in passings]
+                return m.Passings(rows=[self._with_out(row) for row in found] if call.outs else found)
             case m.GetIncidents():
                 limit = min(call.limit, m.PAGE)
                 return m.Incidents(rows=self._reader.incidents(after=call.after, before=call.before, limit=limit))
