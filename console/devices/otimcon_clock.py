@@ -1,0 +1,49 @@
+"""The clock of a station: set to the second from this machine's, in the event's zone (otimcon.md, sections 2 and 6).
+
+It shows whole seconds of its wall clock and knows no zone; the firmware checks nothing of what it is told.
+"""
+
+import asyncio
+from datetime import UTC, datetime, tzinfo
+
+from console.codecs.otimcon import set_time
+from console.codecs.otimcon_records import Time
+from console.devices.driver import CommandError, Outlet
+from console.devices.otimcon_station import Turn
+from console.devices.otimcon_workflow import asked
+from console.model import SECOND
+
+LEAD = 0.03
+"""Seconds before the full second at which SET TIME is sent: it takes so long until the station has read it."""
+
+
+def digits(wall: int, zone: tzinfo) -> int:
+    """What a right clock in `zone` shows at `wall`, as the station counts it: the wall-clock digits taken as UTC."""
+    return int(datetime.fromtimestamp(wall // SECOND, zone).replace(tzinfo=UTC).timestamp())
+
+
+def epoch_of(answer: Time) -> int:
+    """The seconds of an answer, where need be from its text. Raises CommandError for what is no time."""
+    if answer.epoch is not None:
+        return answer.epoch
+    try:
+        return int(datetime.strptime(answer.shown, "%Y/%m/%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        raise CommandError(f"its clock shows {answer.shown}, which is no time") from None
+
+
+async def ahead(turn: Turn, outlet: Outlet) -> int:
+    """Whole seconds by which the station's clock is ahead of the event's time. Raises as `asked`."""
+    answer = await asked(turn, "GET TIME", Time)
+    return epoch_of(answer) - digits(outlet.wall(), outlet.zone)
+
+
+async def set_clock(turn: Turn, outlet: Outlet) -> tuple[int, int]:
+    """Set the clock at a full second, and read it back: how far it was ahead, and how far it is. Raises as `asked`."""
+    before = await ahead(turn, outlet)
+    wall = outlet.wall() + int(LEAD * SECOND)
+    second = -(-wall // SECOND)
+    await asyncio.sleep((second * SECOND - wall) / SECOND)
+    line = set_time(datetime.fromtimestamp(second, outlet.zone)).decode().strip()
+    await asked(turn, line, Time)
+    return before, await ahead(turn, outlet)
