@@ -13,14 +13,17 @@ from msgspec import Struct
 from console.codecs.piece import Piece
 from console.model import SECOND
 
+LONGEST = 34
+"""Bytes of the longest line, SELECT."""
+
 LIMIT = 256
-"""Bytes after which a line without an end is garbage. The longest line has 34."""
+"""Bytes after which a line without an end is garbage."""
 
 XOFF, XON = b"\x13", b"\x11"
 """The only bytes the timer listens to: pause, and go on (section 3)."""
 
 _CENTISECOND = SECOND // 100
-_LF = 0x0A
+LF = 0x0A
 _LOW7 = bytes(byte & 0x7F for byte in range(256))
 
 
@@ -135,8 +138,11 @@ class _Reader(ABC, Generic[R]):
         """The line that has not ended yet: at most LIMIT bytes, as they came."""
         self._boundary = re.compile(b"[\n" + re.escape(self.codes) + b"]")
         self._first = True
-        self._unread = 0
-        """Bytes since the last good line."""
+
+    @property
+    def open_line(self) -> bytes:
+        """What has come of the line that has not ended yet."""
+        return bytes(self._open)
 
     def receive(self, data: bytes) -> list[Piece[R]]:
         """All lines that `data` completes."""
@@ -145,7 +151,7 @@ class _Reader(ABC, Generic[R]):
         start = 0
         for found in self._boundary.finditer(view):
             at = found.start()
-            if view[at] == _LF:
+            if view[at] == LF:
                 self._grow(data[start : at + 1], pieces)
                 self._end(pieces)
                 start = at + 1
@@ -196,20 +202,16 @@ class _Reader(ABC, Generic[R]):
         pieces.append(Piece(bytes(self._open), record))
         self._open.clear()
         self._first = False
-        self._unread = 0
 
     def _hand_out(self, count: int, flaw: str, pieces: list[Piece[R]]) -> None:
         """The first `count` bytes of the open line, which are no good line."""
         raw = bytes(self._open[:count])
         del self._open[:count]
-        self._unread += count
         if self._first and self._view(raw)[0] not in self.codes:
             flaw = "joined in the middle of a line"
         self._first = False
         if hint := self.hint(raw):
             flaw = f"{flaw}; {hint}"
-        elif self._unread > 2 * LIMIT:
-            flaw = f"{flaw}; {self._unread} bytes, no valid line: check baud, word size and parity"
         pieces.append(Piece(raw, flaw=flaw))
 
     @abstractmethod
@@ -222,7 +224,7 @@ class _Reader(ABC, Generic[R]):
 
     @abstractmethod
     def hint(self, raw: bytes) -> str:
-        """What a bad line, as it came, says of the settings."""
+        """What a bad line, as it came, says of the cable."""
 
 
 class Decoder(_Reader[Record]):
@@ -241,7 +243,7 @@ class Decoder(_Reader[Record]):
         name = NAMES.get(line[0])
         if name is None:
             return "no line of a TIME MACHINE"
-        if line[-1] != _LF:
+        if line[-1] != LF:
             return "cut short"
         if not line.endswith(b"\r\n"):
             return f"{name} line without CR"
@@ -250,11 +252,9 @@ class Decoder(_Reader[Record]):
         return f"{name} line with wrong columns"
 
     def hint(self, raw: bytes) -> str:
-        """What a bad line, as it came, says of the settings."""
+        """What a bad line, as it came, says of the cable."""
         if _CLOCK_LINE.fullmatch(raw):
             return "this comes from the External Clock port: move the cable to RS232"
-        if not self._mask and (word := guess_word_setting(raw)):
-            return f"the timer is set to {word}: set data_bits = 7 here"
         return ""
 
 
@@ -284,10 +284,10 @@ class ClockDecoder(_Reader[Clock]):
         """Why `parse` does not read it."""
         if line[0] not in self.codes:
             return "no external clock line"
-        return "cut short" if line[-1] != _LF else "malformed external clock line"
+        return "cut short" if line[-1] != LF else "malformed external clock line"
 
     def hint(self, raw: bytes) -> str:
-        """What a bad line, as it came, says of the settings."""
+        """What a bad line, as it came, says of the cable."""
         if (pattern := _LINES.get(raw[0])) and pattern.fullmatch(raw):
             return "this comes from the RS232 port: move the cable to External Clock"
         return ""
@@ -330,24 +330,6 @@ def clock_text(ns: int) -> str:
     """HH:MM:SS.hh of a time below 100 hours, hundredths cut off as a running clock shows them."""
     seconds, hundredths = divmod(ns // _CENTISECOND, 100)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{hundredths:02d}"
-
-
-def guess_word_setting(raw: bytes) -> str | None:
-    """The timer's word setting, from what it sends as a host without parity and with 8 bits reads it.
-
-    `7E2`, `7O2` or `7N2`; None where the bytes fit none, or all: then bit 7 is never set and nothing is wrong with it.
-    (8 bits with parity read wrongly in a way that only the hardware sees; section 4.)
-    """
-    text = raw.translate(_LOW7)
-    if len(raw) < 8 or not any(byte & 0x80 for byte in raw) or not _LIKE_LINES.fullmatch(text):
-        return None
-    if all(byte & 0x80 for byte in raw):
-        return "7N2"
-    ones = {byte.bit_count() & 1 for byte in raw}
-    return None if len(ones) == 2 else "7O2" if 1 in ones else "7E2"
-
-
-_LIKE_LINES = re.compile(rb"[\x00\x01\x04\x14\x16\x17\x19\r\n 0-9A-Za-z:.]+")
 
 
 def encode(record: Record) -> bytes:

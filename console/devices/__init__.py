@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 DRIVERS = {
     "thcom": "console.devices.thcom:Thcom",
     "timemachine": "console.devices.timemachine:TimeMachine",
-    "timemachine-clock": "console.devices.timemachine:ExternalClock",
+    "timemachine-clock": "console.devices.timemachine_clock:ExternalClock",
     "otimcon": "console.devices.otimcon:Otimcon",
 }
 """Settings `type` -> where its driver class is. Imported when asked for, so that a start pays only for what it uses."""

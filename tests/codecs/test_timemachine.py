@@ -28,8 +28,8 @@ from console.codecs.timemachine import (
     clock_text,
     encode,
     encode_clock,
-    guess_word_setting,
 )
+from tests.codecs.test_timemachine_word import with_parity
 
 AnyDecoder: TypeAlias = Decoder | ClockDecoder
 AnyPieces: TypeAlias = Sequence[Piece[Record] | Piece[Clock]]
@@ -115,12 +115,6 @@ def test_what_is_encoded_is_decoded(said: list[Record], cuts: list[int]) -> None
     assert [(piece.raw, piece.record, piece.flaw) for piece in pieces] == [(encode(each), each, "") for each in said]
 
 
-def with_parity(data: bytes, word: str) -> bytes:
-    """What a host without parity and with 8 bits gets from a timer set to `word`."""
-    flip = {"7E2": 0, "7O2": 1}
-    return bytes(byte | 0x80 if word == "7N2" or (byte.bit_count() + flip[word]) & 1 else byte for byte in data)
-
-
 @given(st.lists(records, min_size=1), st.sampled_from(["7E2", "7O2", "7N2"]))
 def test_a_parity_bit_is_masked_before_framing_and_kept_in_raw(said: list[Record], word: str) -> None:
     data = with_parity(b"".join(map(encode, said)), word)
@@ -130,24 +124,10 @@ def test_a_parity_bit_is_masked_before_framing_and_kept_in_raw(said: list[Record
 
 
 @pytest.mark.parametrize("word", ["7E2", "7O2", "7N2"])
-@given(said=st.lists(records, min_size=3))
-def test_a_wrong_word_setting_is_named_and_gives_no_records(said: list[Record], word: str) -> None:
-    data = with_parity(b"".join(map(encode, said)), word)
-    assert guess_word_setting(data) == word
-    pieces = decode(Decoder(), data)
-    # EVENT and the retransmit lines are short; some of their pieces say nothing of parity
-    assert any(f"set to {word}: set data_bits = 7" in piece.flaw for piece in pieces)
+@given(said=st.lists(records, min_size=1))
+def test_a_parity_bit_that_is_not_masked_gives_no_times(said: list[Record], word: str) -> None:
+    pieces = decode(Decoder(), with_parity(b"".join(map(encode, said)), word))
     assert not any(isinstance(piece.record, Place | Lap | Start) for piece in pieces)
-
-
-@given(st.lists(records))
-def test_a_right_word_setting_is_not_suspected(said: list[Record]) -> None:
-    assert guess_word_setting(b"".join(map(encode, said))) is None
-
-
-@pytest.mark.parametrize("junk", [b"", b"\x80", bytes(range(256)), b"\xff" * 60, random.Random(1).randbytes(200)])
-def test_junk_has_no_word_setting(junk: bytes) -> None:
-    assert guess_word_setting(junk) is None
 
 
 @given(st.lists(st.one_of(st.binary(max_size=600), records.map(encode)), max_size=12), st.booleans())
@@ -189,14 +169,12 @@ def test_megabytes_without_a_line_end_are_bounded_garbage(filler: bytes, size: i
     assert last.record is not None
 
 
-def test_a_wrong_baud_rate_is_said_after_a_while() -> None:
-    chance = random.Random(3)
+@given(st.lists(records, max_size=3), st.integers(0, 40))
+def test_the_line_that_has_not_ended_can_be_looked_at(said: list[Record], length: int) -> None:
+    data, half = b"".join(map(encode, said)), GOOD[: min(length, len(GOOD) - 1)]
     decoder = Decoder()
-    pieces = decoder.receive(bytes(chance.choice(b"\xf8\x80\xe0\xfe\x98\x86") for _ in range(1024)))
-    assert "bytes, no valid line: check baud" in pieces[-1].flaw
-    assert "check baud" not in pieces[0].flaw
-    decoder.receive(b"\n" + GOOD)
-    assert "check baud" not in decoder.receive(b"x\n")[-1].flaw
+    decoder.receive(data + half)
+    assert decoder.open_line == half
 
 
 def test_a_lost_link_ends_the_line_and_the_next_may_begin_anywhere() -> None:

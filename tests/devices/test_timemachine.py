@@ -9,18 +9,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.devices import driver_class
-from console.devices.timemachine import ExternalClock, ExternalClockSettings, TimeMachine, TimeMachineSettings
+from console.devices.driver import CommandError
+from console.devices.timemachine import TimeMachine, TimeMachineSettings
+from console.devices.timemachine_clock import ExternalClock
+from console.devices.timemachine_lines import line_seconds
 from console.model import (
     Basis,
     EventIs,
     Fact,
     Heard,
     Kind,
+    Order,
     Reading,
     RetransmitBegin,
     RetransmitEnd,
     Start,
 )
+from tests.codecs.test_timemachine_word import with_parity
 from tests.devices.outlet import Nowhere
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "timemachine.json").read_text())
@@ -41,12 +46,6 @@ class Wire(Nowhere):
 
 def machine(wire: Wire | None = None, **settings: Any) -> TimeMachine:
     driver = TimeMachine(TimeMachineSettings(name="chute", type="timemachine", **settings), wire or Wire())
-    driver.opened()
-    return driver
-
-
-def external_clock(**settings: Any) -> ExternalClock:
-    driver = ExternalClock(ExternalClockSettings(name="clock", type="timemachine-clock", **settings), Wire())
     driver.opened()
     return driver
 
@@ -192,14 +191,66 @@ def test_a_flawed_line_is_handed_on_without_facts(name: str) -> None:
     assert all(bool(one.flaw) != bool(one.facts) for one in heard)
 
 
-def test_a_wrong_word_setting_shows_until_a_good_line_comes() -> None:
+ADVICE = (
+    "wrong word setting: the timer sends 7E2: "
+    'set data_bits = 7, parity = "even" in [[device]] "chute", or 8N2 in the timer\'s RS232 menu'
+)
+
+
+def test_a_wrong_word_setting_is_named_once_with_what_to_change_until_a_good_line_comes() -> None:
     driver = machine()
-    (heard,) = driver.receive(vector("bad_7E2_read_as_8N1_select"), 0)
-    assert heard.label == "SELECT"
-    assert "7E2" in heard.flaw
+    bad = vector("bad_7E2_read_as_8N1_select")
+    first, second, third = driver.receive(bad + bad + vector("bad_7E2_read_as_8N1_eor"), 0)
+    assert (first.label, first.flaw) == ("garbage", ADVICE)
+    assert (second.label, second.flaw) == ("garbage", "wrong word setting: the timer sends 7E2")
+    assert (third.label, third.flaw) == ("garbage", "wrong word setting: the timer sends 7E2")
     assert driver.facts["line"] == "9600 8N2, but the timer is set to 7E2"
-    driver.receive(vector("event_1"), 0)
+    assert driver.receive(vector("event_1"), 0)[0].flaw == ""
     assert driver.facts["line"] == "9600 8N2"
+    assert driver.receive(bad, 0)[0].flaw == ADVICE
+
+
+@pytest.mark.parametrize(("word", "parity"), [("7E2", "even"), ("7O2", "odd"), ("7N2", "none")])
+def test_a_word_setting_is_found_out_before_any_line_ends(word: str, parity: str) -> None:
+    """At 7O2 and 7N2 there is no LF to wait for."""
+    driver = machine()
+    (heard,) = driver.receive(with_parity(vector("primary_first")[:20], word), 0)
+    assert f'set data_bits = 7, parity = "{parity}" in [[device]] "chute"' in heard.flaw
+    assert (heard.label, heard.facts) == ("garbage", ())
+    assert word in driver.facts["line"]
+
+
+@pytest.mark.parametrize("word", ["7E2", "7O2", "7N2", "8N2"])
+def test_at_seven_bits_every_word_setting_is_read(word: str) -> None:
+    data = vector("primary_first")
+    (heard,) = machine(data_bits=7).receive(data if word == "8N2" else with_parity(data, word), 0)
+    assert (heard.label, heard.flaw) == ("PRIMARY", "")
+
+
+def test_a_wrong_speed_is_said_once_with_the_bytes() -> None:
+    driver = machine(baud=2400, parity="even")
+    heard = [one for _ in range(20) for one in driver.receive(b"\xf8\x80\xe0\xfe\x98\x86" * 2, 0)]
+    assert [one.flaw for one in heard if "baud" in one.flaw] == [heard[0].flaw]
+    assert heard[0].flaw.startswith("unreadable: 72 bytes, no valid line: E0 FE 98 86 F8 80")
+    assert 'compare baud = 2400 and 8E2 of [[device]] "chute" with the timer\'s RS232 menu' in heard[0].flaw
+    assert driver.facts["line"].startswith("2400 8E2: 72 bytes, no valid line")
+    driver.receive(b"\n" + vector("event_1"), 0)
+    assert driver.facts["line"] == "2400 8E2"
+
+
+def test_bad_lines_now_and_then_are_no_wrong_speed() -> None:
+    driver = machine()
+    for _ in range(10):
+        heard = driver.receive(vector("a_byte_lost") + vector("cr_lost") + vector("event_1"), 0)
+        assert not any("unreadable" in one.flaw for one in heard)
+        assert driver.facts["line"] == "9600 8N2"
+
+
+def test_a_line_that_comes_byte_by_byte_after_garbage_is_not_given_up() -> None:
+    driver = machine()
+    driver.receive(b"x" * 60 + b"\n", 0)
+    heard = [one for byte in vector("select_padded") for one in driver.receive(bytes((byte,)), 0)]
+    assert [(one.label, one.flaw) for one in heard] == [("SELECT", "")]
 
 
 def test_at_seven_bits_the_parity_bit_is_left_out() -> None:
@@ -224,29 +275,6 @@ def test_a_lost_link_hands_out_the_half_line_and_the_next_begins_anew() -> None:
 def test_silence_is_normal_unless_the_operator_says_otherwise() -> None:
     assert machine().silence() is None
     assert machine(silent_after=60).silence() == 60
-
-
-def test_the_external_clock_shows_its_time_and_times_nobody() -> None:
-    driver = external_clock()
-    assert driver.silence() is None
-    (heard,) = driver.receive(vector("clock_set"), 0)
-    assert heard == Heard(raw=vector("clock_set"), label="CLOCK")
-    assert driver.facts == {"clock": "12:34:56", "state": "set"}
-    assert driver.silence() is None
-    driver.receive(vector("clock_down"), 0)
-    assert driver.facts == {"clock": "23:59:59", "state": "counting down"}
-    assert driver.silence() == 3
-    (heard,) = driver.receive(vector("event_1"), 0)
-    assert "move the cable" in heard.flaw
-    driver.receive(b"\x82", 0)
-    assert driver.lost() == [Heard(raw=b"\x82", label="garbage", flaw="cut short")]
-
-
-@pytest.mark.parametrize(("given_", "silence"), [(0, None), (10, 10)])
-def test_the_clock_is_as_silent_as_the_operator_allows(given_: float, silence: float | None) -> None:
-    driver = external_clock(silent_after=given_)
-    driver.receive(vector("clock_up"), 0)
-    assert driver.silence() == silence
 
 
 @pytest.mark.parametrize(
@@ -284,18 +312,104 @@ def test_lines_are_explained(name: str, fields: dict[str, str]) -> None:
     assert TimeMachine.explain(vector(name)) == fields
 
 
-def test_xon_xoff_and_the_clock_are_explained() -> None:
+def test_xon_and_xoff_are_explained() -> None:
     assert TimeMachine.explain(b"\x11") == {"line": "XON: go on"}
     assert TimeMachine.explain(b"\x13") == {"line": "XOFF: pause"}
-    assert ExternalClock.explain(vector("clock_set")) == {"line": "EXTERNAL CLOCK", "state": "set", "time": "12:34:56"}
 
 
 @given(st.binary(max_size=400))
 def test_nothing_makes_it_raise(data: bytes) -> None:
-    for driver in (machine(), external_clock()):
+    for driver in (machine(), machine(data_bits=7), machine(model="737")):
         assert b"".join(one.raw for one in driver.receive(data, 0) + driver.lost()) == data
     assert TimeMachine.explain(data)
-    assert ExternalClock.explain(data)
+
+
+def test_a_737_is_promised_places_only() -> None:
+    driver = machine(model="737")
+    assert driver.facts == {"model": "Chronomix 737", "line": "9600 8N2", "state": "XON sent"}
+    heard = driver.receive(vector("primary_first") + vector("event_1") + vector("select_padded"), 0)
+    assert [len(one.facts) for one in heard] == [1, 0, 1]
+    assert [one.label for one in heard] == ["PRIMARY", "EVENT", "SELECT"]
+    assert heard[1].flaw == (
+        'not a line of the 737: EVENT; for a TIME MACHINE, take model = "737" out of [[device]] "chute"'
+    )
+    driver.receive(vector("start_xc_zero") + vector("lap_first") + vector("retransmit_begin"), 0)
+    assert driver.facts == {"model": "Chronomix 737", "line": "9600 8N2", "state": "FLOWING"}
+    assert driver.refill() == "no retransmit of a 737 is known of: take the place from its own record"
+
+
+def test_what_a_retransmit_costs() -> None:
+    """Measured in the fact sheet: SELECT 0.34 s at 1200 baud and 8E2, 0.043 s at 9600."""
+    slow = TimeMachineSettings(name="c", type="timemachine", baud=1200, parity="even")
+    assert line_seconds(34, slow) == pytest.approx(0.34)
+    assert line_seconds(34, TimeMachineSettings(name="c", type="timemachine", parity="even")) == pytest.approx(0.0425)
+    driver = machine(baud=1200, parity="even")
+    assert driver.refill() == "a retransmit brings it, live lines wait meanwhile: after the rush"
+    for place in range(1, 258):
+        driver.receive(b"\x00EVENT 001\r\n" * (place == 1) + b"\x1711 %03d %04d 00:15:42.07 \r\n" % (place, place), 0)
+    told = "a retransmit of event 1 takes about 70 s, live lines wait meanwhile: after the rush"
+    assert driver.refill() == told
+    driver.receive(vector("retransmit_begin") + b"\x00EVENT 007\r\n" + vector("primary_first"), 0)
+    assert driver.refill() == told, "of the event that is in force, and told again it costs no more"
+    driver.receive(vector("retransmit_end") + b"\x00EVENT 000\r\n" + vector("primary_big"), 0)
+    assert "of event 0 takes about 45 min" in driver.refill(), "9,999 places, though only one was heard"
+    driver.receive(vector("start_xc_zero") + vector("lap_first"), 0)
+    assert "takes about 1 s" in driver.refill()
+
+
+class Lines(Wire):
+    """An outlet with modem lines."""
+
+    def __init__(self, **lines: bool | None) -> None:
+        super().__init__()
+        self.state: dict[str, bool | None] = dict(lines)
+
+    def lines(self) -> dict[str, bool | None]:
+        return self.state
+
+
+def test_a_low_line_of_the_timers_may_explain_a_silence() -> None:
+    driver = machine(Lines(CTS=False, DSR=None, CD=False))
+    assert driver.facts["handshake"] == "CTS low: is the timer on, and its cable in?"
+    driver.receive(vector("event_1"), 0)
+    assert "handshake" not in driver.facts, "with this cable it means nothing"
+    driver.lines_changed({"CTS": False, "DSR": False})
+    assert driver.facts["handshake"].startswith("CTS and DSR low")
+    driver.lines_changed({"CTS": True, "DSR": True})
+    assert "handshake" not in driver.facts
+    assert "handshake" not in machine(Lines(CTS=None)).facts
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "PAUSE 0",
+        "PAUSE 3601",
+        "PAUSE -1",
+        "PAUSE 1.5",
+        "PAUSE 5m",
+        "PAUSE \u0665",
+        "PAUSE 1 2",
+        "RTS",
+        "RTS up",
+        "XOFF",
+        "",
+    ],
+)
+async def test_what_cannot_be_sent_is_refused_before(words: str) -> None:
+    wire = Wire()
+    driver = machine(wire)
+    wire.sent.clear()
+    with pytest.raises(CommandError):
+        await driver.command(Order(words=words, by="anna"))
+    assert wire.sent == []
+
+
+def test_no_command_hides_a_key_of_the_console() -> None:
+    keys = [one.key for one in TimeMachine.commands]
+    assert len(set(keys)) == len(keys)
+    assert not set(keys) & set("adxlingqbume/:?[]")
+    assert not any(one.changes or one.destroys for one in TimeMachine.commands)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +419,7 @@ def test_nothing_makes_it_raise(data: bytes) -> None:
         (TimeMachineSettings, {"data_bits": 9}),
         (TimeMachineSettings, {"xoff_timeout": 100}),
         (TimeMachineSettings, {"clock": "utc"}),
-        (ExternalClockSettings, {"data_bits": 7}),
+        (TimeMachineSettings, {"model": "738"}),
     ],
 )
 def test_settings_the_timer_does_not_have(kind: Callable[..., object], wrong: dict[str, object]) -> None:
