@@ -132,6 +132,18 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
         help="the device's name: do it although a race is running, or data is lost",
     )
 
+    bib = command("bib", "act:bib", "say whose passing it was; exports send it ten seconds later")
+    bib.add_argument("passing", type=int, metavar="PASSING", help="its number")
+    whose = bib.add_mutually_exclusive_group(required=True)
+    whose.add_argument("bib", nargs="?", metavar="BIB", help="letters and digits, 16 at most")
+    whose.add_argument("--none", action="store_true", help="nobody's that is known")
+
+    command("undo", "act:undo", "take back the newest bib that you gave")
+
+    take_over = command("take-over", "act:take_over", "have count what a download or a backup of a device offers")
+    take_over.add_argument("device")
+    take_over.add_argument("passings", nargs="*", type=int, metavar="PASSING", help="only these; without: all of it")
+
     ports = command("ports", "doctor:ports", "serial ports by their stable names; opens none")
     ports.add_argument("--json", action="store_true", help="one JSON object per line")
 

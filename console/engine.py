@@ -10,6 +10,7 @@ import logging
 import os
 import time
 from collections import deque
+from collections.abc import Sequence
 from datetime import timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,13 @@ from console.model import (
     Passing,
     Resolved,
     Scalar,
+    Status,
     Trouble,
 )
 from console.office import Office
 from console.timing.bind import Binder, Points, find_zone
 from console.timing.guns import gun_of, gun_of_act
+from console.timing.retold import QUIET, Retellings
 
 log = logging.getLogger("racedeck")
 
@@ -79,6 +82,8 @@ class Engine:
         self.alarms: list[Incident] = []
         self._acknowledged = 0
         """Alarms up to this incident are acknowledged."""
+        self.retellings = Retellings()
+        self._told_over: asyncio.TimerHandle | None = None
         self._journal_was = "ok"
         self._unmapped: set[tuple[str, str]] = set()
         self._impossible: set[tuple[str, int]] = set()
@@ -118,10 +123,11 @@ class Engine:
         self._recall()
 
     def _recall(self) -> None:
-        """Take in what the journal holds of guns, acknowledgements and alarms: at the start, and after a rebuild."""
+        """Take in what the journal holds of guns, bibs, acknowledgements and alarms: at the start, after a rebuild."""
         acts = self.reader.acts(limit=100_000)
         self.guns = []
         self._take_guns([*self.journal.guns(), *filter(None, map(gun_of_act, acts))])
+        self.binder.add_edits(self.reader.edits())
         self._acknowledged = max(
             (int(act.body.get("upto") or 0) for act in acts if act.word == "acknowledge"), default=0
         )
@@ -145,6 +151,8 @@ class Engine:
             await self._stopping.wait()
         finally:
             log.info("stopping")
+            if self._told_over:
+                self._told_over.cancel()
             await self.manager.stop()
             for name in list(self.exports):
                 await self._end_export(name)
@@ -235,6 +243,20 @@ class Engine:
         """Committed passings."""
         return self.journal.feed
 
+    async def page(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 500,
+        kinds: Sequence[Kind] = (),
+        statuses: Sequence[Status] = (),
+    ) -> list[Passing]:
+        """A page of committed passings, for an export that looks back; read in a thread."""
+        return await asyncio.to_thread(
+            self.reader.passings, after=after, before=before, limit=limit, kinds=kinds, statuses=statuses
+        )
+
     def wall(self) -> int:
         """This machine's clock, ns since the epoch."""
         return time.time_ns()
@@ -297,15 +319,18 @@ class Engine:
                 self.alarms = [one for one in self.alarms if one.seq > self._acknowledged]
         for incident in batch.incidents:
             self._take_incident(incident)
+        edits = [one for one in batch.passings if one.status is Status.EDITED]
+        self.binder.add_edits(edits)
         if batch.passings:
             self.journal.feed.publish(batch.passings)
-        if guns:
+        if guns or edits:
             self._rebind()
         self._loop.call_soon(self._afterwards, batch)  # behind the exports, which have just been woken
 
     def _afterwards(self, batch: Committed) -> None:
         """What nobody waits for."""
         self.manager.safe(batch.frames)
+        self._retell(batch)
         for passing in batch.passings:
             self._say_unmapped(passing)
             self._say_impossible(passing)
@@ -336,6 +361,16 @@ class Engine:
             # The same again, after a restart for instance, is one alarm and not two.
             same = [one for one in self.alarms if (one.source, one.text) != (incident.source, incident.text)]
             self.alarms = [*same, incident]
+
+    def _retell(self, batch: Committed) -> None:
+        """Count what was told again; a download that falls silent is over, which nothing but time tells."""
+        told = [one for one in batch.passings if self.retellings.take(one)]
+        for name, state in batch.timing.items():
+            self.retellings.follow(name, state)
+        if told:
+            if self._told_over:
+                self._told_over.cancel()
+            self._told_over = self._loop.call_later(QUIET / SECOND + 0.1, self.server.changed)
 
     def _say_unmapped(self, passing: Passing) -> None:
         """A channel without a timing point is said once: its passings go out without one."""

@@ -16,7 +16,21 @@ from console.devices import driver_class
 from console.devices.driver import CommandError
 from console.devices.guard import question
 from console.exports.fates import out
-from console.model import SECOND, Act, DeviceState, EngineState, Gun, Level, Order, Phase, Resolved, Sheet
+from console.model import (
+    SECOND,
+    UNDO_NS,
+    Act,
+    DeviceState,
+    EngineState,
+    Gun,
+    Kind,
+    Level,
+    Order,
+    Phase,
+    Resolved,
+    Sheet,
+    Status,
+)
 from console.sheets import SHEETS, Sources, make
 from console.timing.holes import in_words
 from console.timing.judge import generation_now
@@ -24,6 +38,9 @@ from console.timing.judge import generation_now
 if TYPE_CHECKING:
     from console.engine import Engine
     from console.journal.reader import Reader
+
+NOBODY = "----"
+"""Where there is no bib."""
 
 MOST_ALARMS = 50
 """Alarms that the state shows, oldest first."""
@@ -75,6 +92,7 @@ class Office:
                 repeats=found.repeats if found else 0,
                 flaws=found.flaws if found else 0,
                 nameless=found.nameless if found else 0,
+                retold=self._engine.retellings.of(state.name, self._engine.wall()),
             )
 
     def left(self, console: int) -> None:
@@ -103,8 +121,12 @@ class Office:
                     return await asyncio.to_thread(self._read, call)
             case m.GetSheet():
                 return m.Table(sheet=await self._sheet(call.device, call.name))
-            case m.SetBib() | m.Undo() | m.TakeOver():
-                raise ValueError("this engine cannot do that yet")
+            case m.SetBib():
+                return await self._edit("bib", {"passing": call.passing, "bib": call.bib or None}, who)
+            case m.Undo():
+                return await self._edit("undo", {}, who)
+            case m.TakeOver():
+                return await self._take_over(call, who)
             case m.Command():
                 return await self._command(call, who, console)
             case m.SetPhase():
@@ -157,6 +179,7 @@ class Office:
                     direction=call.direction,
                     flawed=call.flawed,
                     text=call.text,
+                    quiet=call.quiet,
                 )
                 return m.Frames(rows=rows)
             case m.GetPassings():
@@ -170,7 +193,8 @@ class Office:
                     origins=call.origins,
                     text=call.text,
                 )
-                found = [self._engine.resolve(one) for one in passings]
+                halves = bool(call.kinds) and {*call.kinds} <= {Kind.PLACE, Kind.SELECT}
+                found = self._engine.binder.resolve_all(passings, self._reader.about, halves=halves)
                 return m.Passings(rows=[self._with_out(row) for row in found] if call.outs else found)
             case m.GetIncidents():
                 limit = min(call.limit, m.PAGE)
@@ -192,7 +216,7 @@ class Office:
         return m.Detail(
             frame=frame,
             fields=driver_class(kinds[frame.device]).explain(frame.raw) if frame.device in kinds else {},
-            passings=[self._engine.resolve(one) for one in passings],
+            passings=self._engine.binder.resolve_all(passings, self._reader.about),
             deliveries=[
                 m.Delivery(passing=one.seq, export=name, peer=peer, word=word)
                 for one in passings
@@ -204,6 +228,49 @@ class Office:
     async def _act(self, word: str, body: dict[str, Any], who: str) -> Act:
         return await asyncio.wrap_future(self._engine.journal.act(word, body, who))
 
+    async def _edit(self, word: str, body: dict[str, Any], who: str) -> m.Result:
+        """Give a bib, or take one back."""
+        act = await self._act(word, body, who)
+        edit = await asyncio.to_thread(self._reader.passing, int(act.body["row"] or 0))
+        if edit is None:
+            raise LookupError(f"it is journaled as passing #{act.body['row']}, which cannot be read just now")
+        text = f"#{edit.of} {edit.extra['was'] or NOBODY} -> {edit.bib or NOBODY}"
+        if word == "undo":
+            text = f"undone: {text}"
+        if self._engine.exports and edit.phase is not Phase.TEST:
+            text += f"; goes out in {UNDO_NS // SECOND} s"
+        return m.Done(text=text, data={"passing": edit.of, "edit": edit.seq})
+
+    async def _take_over(self, call: m.TakeOver, who: str) -> m.Result:
+        """Have what a download or a backup offered count, all of it in one go."""
+        device = call.device
+        self._known_device(device)
+        numbers = call.passings
+        if not numbers:
+            async with self._page:
+                numbers = tuple(one.seq for one in await asyncio.to_thread(self._reader.offered, device))
+        if not numbers:
+            raise ValueError(f"nothing of {device} is offered: all that its downloads told is known, or none was made")
+        acts = (self._act("take over", {"passing": number, "device": device}, who) for number in numbers)
+        done = await asyncio.gather(*acts, return_exceptions=True)
+        wrong = [one for one in done if isinstance(one, BaseException)]
+        if len(wrong) == len(done):
+            raise wrong[0]
+        taken = sum(one.body["status"] == Status.LIVE for one in done if isinstance(one, Act))
+        came = len(done) - len(wrong) - taken
+        text = f"{taken} taken over"
+        if came:
+            text += f", {came} had come meanwhile"
+        for error in wrong:
+            text += f"; {error}"
+        self._engine.trouble(Level.NOTE, device, f"{text} ({who})")
+        return m.Done(text=text, data={"taken": taken, "came": came})
+
+    def _known_device(self, name: str) -> None:
+        known = [device.name for device in self._engine.settings.devices]
+        if name not in known:
+            raise LookupError(f"no device {name!r}; there are {', '.join(known) or 'none'}")
+
     async def _set_phase(self, phase: Phase, who: str) -> str:
         before = self._engine.journal.event.phase
         await self._act("phase", {"phase": phase.value}, who)
@@ -214,9 +281,9 @@ class Office:
         return text
 
     async def _set_gun(self, call: m.SetGun, who: str) -> str:
+        if call.device:
+            self._known_device(call.device)
         known = [device.name for device in self._engine.settings.devices]
-        if call.device and call.device not in known:
-            raise LookupError(f"no device {call.device!r}; there are {', '.join(known) or 'none'}")
         replaced: list[Gun] = []
         for name in [call.device] if call.device else known:
             generation = generation_now(self._engine.journal.timing(name), self._engine.journal.event)

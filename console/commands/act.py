@@ -1,4 +1,4 @@
-"""`racedeck phase`, `gun`, `send`: what an operator does, from the command line."""
+"""`racedeck phase`, `gun`, `bib`, `undo`, `take-over`, `send`: what an operator does, from the command line."""
 
 import argparse
 import asyncio
@@ -66,6 +66,27 @@ def gun_time(given: str, now: int, zone: tzinfo) -> int:
         return int(moment.timestamp() * 1000) * (SECOND // 1000)
     digits = (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1) * 1000  # noqa: DTZ001 - digits, no zone yet
     return local_to_utc(digits, zone)
+
+
+def bib(args: argparse.Namespace) -> int:
+    """Say whose passing it was."""
+    given = args.bib or ""
+    if not args.none and not given.strip():
+        raise Failure(Exit.USAGE, "an empty bib: to say that it is nobody's, give --none")
+    print(_do(args, lambda client: client.set_bib(args.passing, given)).text, file=sys.stderr)
+    return Exit.OK
+
+
+def undo(args: argparse.Namespace) -> int:
+    """Take back the newest bib that this operator gave."""
+    print(_do(args, lambda client: client.undo()).text, file=sys.stderr)
+    return Exit.OK
+
+
+def take_over(args: argparse.Namespace) -> int:
+    """Have offered passings count."""
+    print(_do(args, lambda client: client.take_over(args.device, tuple(args.passings))).text, file=sys.stderr)
+    return Exit.OK
 
 
 def send(args: argparse.Namespace) -> int:

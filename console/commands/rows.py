@@ -108,7 +108,8 @@ class StoredRows(Rows):
 
     async def passings(self, after: int | None, limit: int, device: str) -> list[Resolved]:
         """Passings beyond `after`; None: the newest."""
-        return [self._binder.resolve(one) for one in self._reader.passings(after=after, limit=limit, device=device)]
+        passings = self._reader.passings(after=after, limit=limit, device=device)
+        return self._binder.resolve_all(passings, self._reader.about)
 
     async def incidents(self, after: int | None, limit: int) -> list[Incident]:
         """Incidents beyond `after`; None: the newest."""
@@ -155,4 +156,5 @@ def _stored(where: Where) -> Rows:
     for act in reader.acts(after=0, limit=100_000):
         if gun := gun_of_act(act):
             binder.add_guns([gun])
+    binder.add_edits(reader.edits())
     return StoredRows(reader, binder)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from console.exit import Exit, Failure
-from console.model import SECOND, EngineState, ExportState, Frame, Incident, Resolved
+from console.model import SECOND, EngineState, ExportState, Frame, Incident, Origin, Phase, Resolved, Status
 
 
 def json_line(value: Any) -> str:
@@ -56,7 +56,7 @@ def passing_row(resolved: Resolved) -> dict[str, Any]:
         "time": one.time,
         "utc": iso(resolved.utc),
         "tag": one.tag,
-        "bib": resolved.bib,
+        "bib": _bib(resolved),
         "channel": one.channel,
         "point": resolved.point,
         "event": one.event,
@@ -70,7 +70,17 @@ def passing_row(resolved: Resolved) -> dict[str, Any]:
         "change": one.change,
         "arrived": iso(one.wall),
     }
-    return row | {key: value for key, value in one.extra.items() if key not in row}
+    more = {key: value for key, value in one.extra.items() if key not in row}
+    if "at" in more:  # when an operator gave the bib, or took it over
+        more["at"] = iso(int(more["at"] or 0))
+    if resolved.edited:
+        more["edited"] = resolved.edited
+    return row | more
+
+
+def _bib(resolved: Resolved) -> str | None:
+    """What is known now; of an operator's word, what was said then."""
+    return resolved.passing.bib if resolved.passing.status is Status.EDITED else resolved.bib
 
 
 def incident_row(incident: Incident) -> dict[str, Any]:
@@ -213,15 +223,31 @@ PASSING_HEAD = f"{'#':>8}  {'TIME OF DAY':<15} {'DEVICE TIME':<16} {'DEVICE':<12
 def passing_line(resolved: Resolved, zone: tzinfo) -> str:
     """A passing as one line, under PASSING_HEAD."""
     one = resolved.passing
-    who = resolved.bib or one.tag or ("GUN" if one.kind == "gun" else "----")
-    status = one.status if one.phase != "TEST" else f"{one.status} TEST"
-    if one.of is not None:
-        status += f" of #{one.of}"
+    who = _bib(resolved) or one.tag or ("GUN" if one.kind == "gun" else "----")
+    status = _status(resolved)
+    if one.phase is Phase.TEST:
+        status += " TEST"
     when = clock_time(resolved.utc, zone, digits_of(one.time))
     return (
         f"{one.seq:8d}  {when:<15} {plain(one.time or '?'):<16} {one.device:<12} "
         f"{plain(resolved.point or '?'):<12} {plain(who):<10} {status}"
     )
+
+
+def _status(resolved: Resolved) -> str:
+    """What the journal made of a passing, in words."""
+    one, extra = resolved.passing, resolved.passing.extra
+    offered = f" of offered #{extra['offered']}" if "offered" in extra else ""
+    if one.status is Status.EDITED:
+        word = "undone by" if "undoes" in extra else "edited by"
+        return f"{word} {plain(str(extra['by']))}: #{one.of} was {plain(str(extra['was'] or '----'))}"
+    if one.status is Status.LIVE:
+        word = f"recovered{offered}" if one.origin is Origin.RECOVERED else one.status
+        return f"{word}, edited by {plain(resolved.edited)}" if resolved.edited else word
+    word = f"{one.status}" if one.of is None else f"{one.status} of #{one.of}"
+    if one.status is Status.OFFERED:
+        word = f"{word} by a {'backup' if one.origin is Origin.BACKUP else 'download'}, does not count"
+    return f"{word}, recovered{offered}" if offered else word
 
 
 def incident_line(incident: Incident, zone: tzinfo) -> str:

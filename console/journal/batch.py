@@ -37,11 +37,15 @@ from console.model import (
     Passing,
     Phase,
     Scalar,
+    Status,
     TimingState,
     Trouble,
 )
+from console.timing.edits import Asking, set_bib, undo
 from console.timing.guns import gun_of
+from console.timing.holes import place_came
 from console.timing.judge import judge, next_event_state
+from console.timing.offers import is_place, take_over
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +57,8 @@ class Committed(Struct):
     passings: list[Passing] = field(default_factory=list)
     incidents: list[Incident] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
+    timing: dict[str, TimingState] = field(default_factory=dict)
+    """Device -> what is remembered of it after these, where that has changed."""
 
 
 class Said(Struct):
@@ -132,6 +138,7 @@ class Batch:
     def close(self) -> None:
         """No more to come: add what the whole has changed."""
         self.rows.counts = [tally_row(device, tally) for device, tally in self._tallies.items()]
+        self.committed.timing = self._timing
 
     @property
     def heads(self) -> Heads:
@@ -198,19 +205,11 @@ class Batch:
         self._frames = number
         self._put(self.rows.frames, framed)
         self.committed.frames.append(frame)
-        tally = self._tally(draft.device)
-        tally.add_frame(frame)
+        self._tally(draft.device).add_frame(frame)
         for one, row in zip(judged, passings, strict=True):
-            self._put(self.rows.passings, row)
-            self._index.add(one)
-            tally.add_passing(one)
-            self.committed.passings.append(one.passing)
-        self._passings += len(judged)
+            self._passing(one, row)
         if kept:
-            changed, line = kept
-            self.rows.states[draft.device] = changed
-            self.lines.append(seal(line, changed[-1]))
-            self._timing[draft.device] = state
+            self._keep(draft.device, state, kept)
         for trouble in troubles:
             self._incident(draft.wall, trouble, number)
 
@@ -229,11 +228,16 @@ class Batch:
 
     def _act(self, asked: Asked) -> None:
         try:
-            event = self.event
+            event, body = self.event, asked.body
             if asked.word == "phase":
-                event = next_event_state(event, Phase(str(asked.body.get("phase"))))
-            act = Act(seq=self._acts + 1, wall=asked.wall, word=asked.word, body=asked.body, by=asked.by)
+                event = next_event_state(event, Phase(str(body.get("phase"))))
+            if judged := self._row_of(asked):
+                body = {**body, "row": judged.passing.seq, "status": judged.passing.status.value}
+            act = Act(seq=self._acts + 1, wall=asked.wall, word=asked.word, body=body, by=asked.by)
             row = act_row(act)
+            passing = passing_row(judged) if judged else None
+        except (sqlite3.Error, OSError):  # the disk's fault, not the operator's
+            raise
         except Exception as error:  # noqa: BLE001 - goes to who asked
             with suppress(concurrent.futures.InvalidStateError):  # told already, before a commit that failed
                 asked.done.set_exception(error)
@@ -242,9 +246,55 @@ class Batch:
         self.event = event
         self._put(self.rows.acts, row)
         self.committed.acts.append(act)
+        if judged and passing:
+            self._fill_hole(judged, asked.wall)
+            self._passing(judged, passing)
         self._asked.append((asked, act))
 
+    def _row_of(self, asked: Asked) -> Judged | None:
+        """The row about a passing that an act makes; None: it makes none. Raises ValueError with words."""
+        asking = Asking(by=asked.by, at=asked.wall, number=self._passings + 1)
+        passing = int(asked.body.get("passing") or 0)
+        match asked.word:
+            case "bib":
+                bib = asked.body.get("bib")
+                return set_bib(passing, None if bib is None else str(bib), asking, self._index)
+            case "undo":
+                return undo(asking, self._index)
+            case "take over":
+                device = str(asked.body.get("device") or "")
+                return take_over(passing, device, self.event.phase, asking, self._index)
+        return None
+
+    def _fill_hole(self, judged: Judged, wall: int) -> None:
+        """What is taken over may be a place that was missing, or beyond all that have come."""
+        if judged.passing.status is not Status.LIVE or not is_place(judged):
+            return
+        device, series = judged.passing.device, judged.series
+        state = self._state(device)
+        before = state.holes.get(series, [])
+        what = f"#{judged.passing.seq}"
+        holes, level, words = place_came(before, self._index.highest(series), judged.position or 0, what)
+        if words:
+            self._incident(wall, Trouble(level, device, words), None)
+        if holes != before:
+            state = structs.replace(state, holes={**state.holes, series: holes})
+            self._keep(device, state, kept_row(Kept(self._frames, wall, device, state)))
+
     # --- parts ---
+
+    def _passing(self, judged: Judged, row: tuple[Row, bytes]) -> None:
+        self._put(self.rows.passings, row)
+        self._index.add(judged)
+        self._tally(judged.passing.device).add_passing(judged)
+        self.committed.passings.append(judged.passing)
+        self._passings += 1
+
+    def _keep(self, device: str, state: TimingState, kept: tuple[Row, bytes]) -> None:
+        row, line = kept
+        self.rows.states[device] = row
+        self.lines.append(seal(line, row[-1]))
+        self._timing[device] = state
 
     def _put(self, rows: list[Row], new: tuple[Row, bytes]) -> None:
         row, line = new

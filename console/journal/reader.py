@@ -2,20 +2,31 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from msgspec import structs
 
 from console.journal.flight import find
+from console.journal.index import PassingIndex
 from console.journal.lines import Entry
 from console.journal.recovery import DATABASE, FLIGHT
 from console.journal.rows import READERS, Row, RowError, unchecked_frame
 from console.journal.store import TABLES, Store
 from console.model import Act, Direction, Frame, Incident, Judged, Kind, Origin, Passing, Status
+from console.timing.offers import come
 
 T = TypeVar("T")
+
+CHATTER = ("PING", "PONG", "wake", "prompt", "blank")
+"""Labels of what is said and heard all day only to keep stations awake."""
+
+_INDEXES = {Status.EDITED: "passings_edited", Status.OFFERED: "passings_offered"}
+"""Statuses that few passings have, and the index of these: a page of them never reads through the event."""
+
+MOST_ASKED = 500
+"""Passings asked about in one query."""
 
 UNREADABLE = "unreadable"
 """Begins the `flaw` of a frame whose row is damaged and that the flight log does not give back either."""
@@ -45,11 +56,16 @@ class Reader:
         direction: Direction | None = None,
         flawed: bool = False,
         text: str = "",
+        quiet: bool = False,
     ) -> list[Frame]:
-        """A page of frames, ascending: the first beyond `after`, or the last before `before`, or the newest."""
+        """A page of frames, ascending: the first beyond `after`, or the last before `before`, or the newest; `quiet`:
+        without `CHATTER`, unless it is flawed."""
         where, args = _filters(device=device, direction=direction)
         if flawed:
             where.append("flaw != ''")
+        elif quiet:
+            where.append(f"(label NOT IN ({', '.join('?' * len(CHATTER))}) OR flaw != '')")
+            args += CHATTER
         if text:
             columns = "CAST(raw AS TEXT) || char(10) || label || char(10) || flaw || char(10) || device"
             where.append(f"instr(lower({columns}), lower(?)) > 0")
@@ -72,7 +88,10 @@ class Reader:
         for in what they say, not in the names of the fields.
         """
         where, args = _filters(device=device)
-        for column, wanted in (("kind", kinds), ("status", statuses)):
+        index = _INDEXES.get(statuses[0], "") if len(statuses) == 1 else ""
+        if index:
+            where.append(f"status = '{statuses[0]}'")
+        for column, wanted in (("kind", kinds), ("status", () if index else statuses)):
             if wanted:
                 where.append(f"{column} IN ({', '.join('?' * len(wanted))})")
                 args += [str(one) for one in wanted]
@@ -88,11 +107,40 @@ class Reader:
             assert isinstance(entry, Judged)
             return entry.passing if not sought or sought in _words(entry.passing) else None
 
-        return self._page("P", where, args, after, before, limit, read)
+        return self._page("P", where, args, after, before, limit, read, index)
 
     def passings_of(self, frame: int) -> list[Passing]:
         """The passings decoded from a frame."""
         return self._page("P", ["frame = ?"], [frame], 0, None, 10_000, _passing)
+
+    def edits(self) -> list[Passing]:
+        """Every bib that an operator gave or took back, oldest first."""
+        return self._passings_where("status = 'edited'")
+
+    def offered(self, device: str) -> list[Passing]:
+        """What a download or a backup of a device (empty: of any) told, and what neither has come since nor was taken
+        over."""
+        which = "INDEXED BY passings_offered WHERE status = 'offered' AND ? IN (device, '')"
+        with self._one:
+            rows = self._query(f"SELECT * FROM passings {which} ORDER BY seq", [device])
+            found = [entry for row in rows if isinstance(entry := self._entry("P", row), Judged)]
+            try:
+                index = PassingIndex(self._connection(), lambda _: None, self._mended)
+                return [one.passing for one in found if not come(one, index)]
+            except (sqlite3.Error, OSError):
+                self._lose()
+                return []
+
+    def about(self, seqs: Iterable[int]) -> list[Passing]:
+        """Every passing that is about these, or about one that is: all that is known of them. Oldest first."""
+        found: list[Passing] = []
+        ask = list(seqs)
+        while ask:
+            now, ask = ask[:MOST_ASKED], ask[MOST_ASKED:]
+            rows = self._passings_where(f"about IN ({', '.join(map(str, now))})")
+            found += rows
+            ask += [row.seq for row in rows if row.status is not Status.EDITED]
+        return sorted(found, key=lambda row: row.seq)
 
     def incidents(self, *, after: int | None = None, before: int | None = None, limit: int = 200) -> list[Incident]:
         """A page of incidents, as `frames`."""
@@ -130,6 +178,17 @@ class Reader:
         with self._one:
             self._drop()
 
+    def _passings_where(self, condition: str) -> list[Passing]:
+        with self._one:
+            rows = self._query(f"SELECT * FROM passings WHERE {condition} ORDER BY seq", [])
+            return [passing for row in rows if (entry := self._entry("P", row)) and (passing := _passing(entry))]
+
+    def _mended(self, seq: int) -> Judged | None:
+        if self._damaged:
+            self._damaged("P", seq)
+        entry = find(self._flight, "P", seq)
+        return entry if isinstance(entry, Judged) else None
+
     # --- a page ---
 
     def _page(
@@ -141,6 +200,7 @@ class Reader:
         before: int | None,
         limit: int,
         read: Callable[[Entry], T | None],
+        index: str = "",
     ) -> list[T]:
         """Read on until the page is full: rows may turn out unreadable, or not meant by the filter."""
         found: list[T] = []
@@ -151,7 +211,8 @@ class Reader:
         with self._one:
             while len(found) < limit:
                 size = limit - len(found)
-                sql = f"SELECT * FROM {TABLES[kind]} WHERE {conditions} ORDER BY seq {order} LIMIT {size}"
+                table = f"{TABLES[kind]} INDEXED BY {index}" if index else TABLES[kind]
+                sql = f"SELECT * FROM {table} WHERE {conditions} ORDER BY seq {order} LIMIT {size}"
                 rows = self._query(sql, [*args, edge])
                 for row in rows:
                     entry = self._entry(kind, row)
@@ -176,10 +237,14 @@ class Reader:
         try:
             return self._connection().query(sql, *args)
         except (sqlite3.Error, OSError):
-            self._drop()
-            if self._damaged:
-                self._damaged("", 0)
+            self._lose()
             return []
+
+    def _lose(self) -> None:
+        """The database cannot be read: the next question opens it anew, and the check is told."""
+        self._drop()
+        if self._damaged:
+            self._damaged("", 0)
 
     def _connection(self) -> Store:
         """The connection; a new one where the database has been replaced."""

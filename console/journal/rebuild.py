@@ -42,10 +42,11 @@ class Newest:
         self.entries: dict[object, Kept | Saved] = {}
 
     def take(self, entry: Kept | Saved) -> None:
-        """Keep it, unless a newer one is known."""
+        """Keep it, unless a newer one is known. Of two that are as old the later line holds: an act may change what is
+        remembered of a device when no frame has come since."""
         key = entry.device if isinstance(entry, Kept) else (entry.cursor.export, entry.cursor.peer)
         known = self.entries.get(key)
-        if known is None or _age(entry) > _age(known):
+        if known is None or _age(entry) > _age(known) or (_age(entry) == _age(known) and entry != known):
             self.entries[key] = entry
 
 

@@ -31,6 +31,9 @@ from console.model import Act, Basis, Direction, Frame, Incident, Judged, Kind, 
 
 Row: TypeAlias = tuple[Any, ...]
 
+BODY = 10
+"""Where the row of a passing has its JSON."""
+
 
 class RowError(ValueError):
     """A row of the database whose content its CRC does not cover."""
@@ -59,7 +62,7 @@ class Tally(Struct):
         self.repeats += passing.status is Status.REPEAT
         if passing.kind in (Kind.PLACE, Kind.SELECT) and passing.phase is Phase.RACE:
             self.nameless += passing.status is Status.LIVE and not passing.bib
-            self.nameless -= passing.names
+            self.nameless += passing.unnames - passing.names
         if passing.generation > self.generation:
             self.generation, self.newest = passing.generation, None
         moment = passing.ns if passing.basis not in (Basis.SPAN, Basis.NONE) else None
@@ -106,6 +109,7 @@ def passing_row(judged: Judged) -> tuple[Row, bytes]:
         judged.series or None,
         judged.position,
         judged.join or None,
+        passing.of,
         body.decode("ascii"),
         crc_of(line),
     ), line
@@ -196,7 +200,7 @@ def unchecked_frame(row: Row) -> Frame:
 def read_passing_row(row: Row) -> Judged:
     """The passing and its keys in a row."""
     try:
-        judged, body = read_judged(row[9]), row[9].encode("ascii")
+        judged, body = read_judged(row[BODY]), row[BODY].encode("ascii")
         passing = judged.passing
         expected = (
             passing.seq,
@@ -208,7 +212,8 @@ def read_passing_row(row: Row) -> Judged:
             judged.series or None,
             judged.position,
             judged.join or None,
-            row[9],
+            passing.of,
+            row[BODY],
             crc_of(passing_line(judged, body)),
         )
     except Exception as error:  # noqa: BLE001
@@ -302,7 +307,7 @@ def line_of_row(kind: str, row: Row) -> bytes:
     """The sealed line of a numbered row; raises RowError."""
     entry = READERS[kind](row)
     if isinstance(entry, Judged):
-        return seal(passing_line(entry, row[9].encode("ascii")), row[-1])
+        return seal(passing_line(entry, row[BODY].encode("ascii")), row[-1])
     return sealed(entry)
 
 

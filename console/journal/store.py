@@ -31,7 +31,7 @@ SCHEMA = """
 CREATE TABLE frames(seq INTEGER PRIMARY KEY, device TEXT, direction TEXT, wall INTEGER, mono INTEGER, raw BLOB,
     label TEXT, flaw TEXT, masked INTEGER, by TEXT, crc INTEGER);
 CREATE TABLE passings(seq INTEGER PRIMARY KEY, frame INTEGER, device TEXT, kind TEXT, status TEXT, identity TEXT,
-    series TEXT, position INTEGER, join_key TEXT, body TEXT, crc INTEGER);
+    series TEXT, position INTEGER, join_key TEXT, about INTEGER, body TEXT, crc INTEGER);
 CREATE TABLE incidents(seq INTEGER PRIMARY KEY, wall INTEGER, level TEXT, source TEXT, text TEXT, frame INTEGER,
     crc INTEGER);
 CREATE TABLE acts(seq INTEGER PRIMARY KEY, wall INTEGER, word TEXT, body TEXT, by TEXT, crc INTEGER);
@@ -47,7 +47,10 @@ CREATE INDEX passings_of_frame ON passings(frame);
 CREATE INDEX passings_by_identity ON passings(identity);
 CREATE INDEX passings_by_position ON passings(series, position) WHERE series IS NOT NULL;
 CREATE INDEX passings_by_join ON passings(join_key) WHERE join_key IS NOT NULL;
+CREATE INDEX passings_about ON passings(about) WHERE about IS NOT NULL;
 CREATE INDEX passings_of_guns ON passings(seq) WHERE kind = 'gun';
+CREATE INDEX passings_edited ON passings(seq) WHERE status = 'edited';
+CREATE INDEX passings_offered ON passings(seq) WHERE status = 'offered';
 CREATE INDEX acts_of_phase ON acts(seq) WHERE word = 'phase';
 """
 
@@ -56,7 +59,7 @@ TABLES = {"F": "frames", "P": "passings", "I": "incidents", "A": "acts"}
 
 _INSERT = {
     "frames": "INSERT INTO frames VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-    "passings": "INSERT INTO passings VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+    "passings": "INSERT INTO passings VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     "incidents": "INSERT INTO incidents VALUES (?,?,?,?,?,?,?)",
     "acts": "INSERT INTO acts VALUES (?,?,?,?,?,?)",
     "states": "INSERT OR REPLACE INTO states VALUES (?,?,?,?,?)",
@@ -276,10 +279,12 @@ class Store:
             tally.passings, tally.repeats = passings, repeats
         for device, nameless in self.query(
             "SELECT device, sum(iif(status = 'live', bib IS NULL, 0)"
-            " - iif(status = 'joined' OR (status = 'correction' AND change = 'bib' AND was IS NULL),"
-            " bib IS NOT NULL, 0))"
+            " - iif((status = 'joined' OR (status IN ('correction', 'edited') AND change = 'bib' AND was IS NULL))"
+            " AND edited IS NULL, bib IS NOT NULL, 0)"
+            " + iif(status = 'edited' AND was IS NOT NULL, bib IS NULL, 0))"
             " FROM (SELECT device, status, json_extract(body, '$.passing.bib') AS bib, json_extract(body,"
-            " '$.passing.change') AS change, json_extract(body, '$.passing.extra.was') AS was FROM passings"
+            " '$.passing.change') AS change, json_extract(body, '$.passing.extra.was') AS was,"
+            " json_extract(body, '$.passing.extra.edited') AS edited FROM passings"
             " WHERE json_valid(body) AND kind IN ('place', 'select')"
             " AND json_extract(body, '$.passing.phase') = 'RACE') GROUP BY device"
         ):

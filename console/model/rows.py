@@ -57,7 +57,13 @@ class Passing(Struct, frozen=True, kw_only=True):
         device or by the operator."""
         later = self.status in (Status.CORRECTION, Status.EDITED) and self.change == "bib"
         given = later and self.extra.get("was") is None
-        return bool(self.bib) and (self.status is Status.JOINED or given)
+        # `edited`: an operator had said whose it is before this line came, and that holds
+        return bool(self.bib) and (self.status is Status.JOINED or given) and "edited" not in self.extra
+
+    @property
+    def unnames(self) -> bool:
+        """It takes the bib away that the passing `of` had: an operator's word, or the undoing of one."""
+        return self.status is Status.EDITED and not self.bib and self.extra.get("was") is not None
 
 
 class Judged(Struct, frozen=True, kw_only=True):

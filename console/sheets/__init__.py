@@ -21,6 +21,7 @@ PAGE = 1000
 SHEETS: dict[str, str] = {
     "chutes": "console.sheets.chutes",
     "laps": "console.sheets.laps",
+    "offered": "console.sheets.offered",
 }
 """Name of a sheet -> the module that makes it, with a function `make(sources) -> Sheet`."""
 

@@ -1,4 +1,4 @@
-"""Late binding: from a passing as it was journaled to when and where it happened, as far as that is known now.
+"""Late binding: from a passing as it was journaled to when, where and whose it was, as far as that is known now.
 
 The one place that converts times. A time of day becomes UTC by the event's zone and its date (from the device, else the
 one nearest to its arrival, and then for live frames only); an epoch is wall-clock digits taken as UTC
@@ -7,11 +7,12 @@ a gun. Where one of these is missing, UTC is unknown, not guessed. Around a chan
 frame tells by which of the two the device still goes.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from console.model import SECOND, Basis, Gun, Origin, Passing, Resolved
+from console.model import SECOND, Basis, Gun, Kind, Origin, Passing, Resolved, Status
+from console.timing.edits import known_bib, standing
 from console.timing.guns import START_LINE
 
 DAY = 86_400 * SECOND
@@ -38,13 +39,21 @@ class Points:
         return self._by_channel.get(channel or "") or self._otherwise or self._default(channel)
 
 
+About = Callable[[Iterable[int]], list[Passing]]
+"""Every row about the passings of these numbers, and about those rows."""
+
+
 class Binder:
-    """Binds passings to timing points and to UTC."""
+    """Binds passings to timing points, to UTC, and to the bibs that operators gave."""
 
     def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
         self.points: dict[str, Points] = {}
         self._guns: dict[tuple[str, int], Gun] = {}
+        self._edits: dict[int, dict[int, Passing]] = {}
+        """Place -> its EDITED rows by number: as many as hands can give."""
+        self._standing: dict[int, Passing] = {}
+        """Place -> the one that holds."""
 
     def add_guns(self, guns: Iterable[Gun]) -> None:
         """Take guns in, oldest first. The first START line of a run sets its zero; the operator's word replaces it."""
@@ -64,14 +73,62 @@ class Binder:
                 return gun
         return None
 
+    def add_edits(self, edits: Iterable[Passing]) -> None:
+        """Take EDITED rows in; what is known already does no harm."""
+        for edit in edits:
+            if edit.of is None:
+                continue
+            rows = self._edits.setdefault(edit.of, {})
+            rows[edit.seq] = edit
+            holds = standing(rows[seq] for seq in sorted(rows))
+            if holds:
+                self._standing[edit.of] = holds
+            else:
+                self._standing.pop(edit.of, None)
+
+    def edit(self, passing: Passing) -> Passing | None:
+        """The EDITED row that says whose `passing` was, if an operator's word holds."""
+        place = passing.seq if passing.of is None or passing.status is Status.LIVE else passing.of
+        return self._standing.get(place)
+
     def resolve(self, passing: Passing) -> Resolved:
-        """What is known of `passing` now."""
+        """What is known of `passing` now, as far as memory tells: of its bib, its own or what an operator gave.
+
+        Of an EDITED row that is the bib that holds now, not the one that the row itself gave: an older word about a
+        passing is never told after a newer one.
+        """
+        return self._resolved(passing, passing.bib)
+
+    def resolve_all(self, passings: Sequence[Passing], about: About, *, halves: bool = False) -> list[Resolved]:
+        """The same of a page, with what other lines brought: the bib of the SELECT line at a PRIMARY line, the device's
+        own corrections; and, where `halves`, which lines told of the place."""
+        rows_of: dict[int, list[Passing]] = {one.seq: [] for one in passings if one.status is Status.LIVE}
+        place_of = {seq: seq for seq in rows_of}
+        for row in about(rows_of):
+            if row.of in place_of:
+                place_of[row.seq] = place_of[row.of]
+                rows_of[place_of[row.seq]].append(row)
+        return [
+            self._resolved(
+                one,
+                known_bib(one, rows_of[one.seq]) if one.seq in rows_of else one.bib,
+                _told_by(one, rows_of.get(one.seq, ())) if halves else (),
+            )
+            for one in passings
+        ]
+
+    def _resolved(self, passing: Passing, bib: str | None, halves: tuple[Kind, ...] = ()) -> Resolved:
         points = self.points.get(passing.device)
+        edit = self.edit(passing)
+        if edit is None and passing.status is Status.EDITED and (rows := self._edits.get(passing.of or 0)):
+            bib = rows[max(rows)].bib  # all was taken back; what the last undoing said
         return Resolved(
             passing=passing,
             utc=self.utc(passing),
             point=points.point(passing.channel) if points else None,
-            bib=passing.bib,
+            bib=edit.bib if edit else bib,
+            edited=str(edit.extra["by"]) if edit else "",
+            halves=halves,
         )
 
     def utc(self, passing: Passing) -> int | None:
@@ -98,6 +155,11 @@ class Binder:
         if start is None or start.source != START_LINE or time_of_day < start.ns:
             return None
         return nearest_day(start.ns, start.wall, self.zone) + time_of_day - start.ns
+
+
+def _told_by(place: Passing, rows: Iterable[Passing]) -> tuple[Kind, ...]:
+    joined = {row.kind for row in rows if row.status is Status.JOINED}
+    return tuple(kind for kind in (Kind.PLACE, Kind.SELECT) if kind in {place.kind, *joined})
 
 
 def local_to_utc(digits: int, zone: tzinfo, arrival: int | None = None) -> int:

@@ -1,6 +1,21 @@
 """Missing places as ranges (first, last), in order: a finish joined at place 4,000 costs one range, not 3,999 rows."""
 
+from console.model import Level
+
 Range = tuple[int, int]
+
+
+def place_came(holes: list[Range], highest: int | None, place: int, what: str) -> tuple[list[Range], Level, str]:
+    """The holes once `place` has come, where `highest` was the last until now, and what is to be said of it (empty:
+    nothing): a place beyond the next opens a hole, one inside a hole fills it. `what` came, in words."""
+    last = highest or 0
+    if place > last + 1:
+        gap = (last + 1, place - 1)
+        return open_gap(holes, gap), Level.WARNING, f"place {in_words(gap)} missing before {what}"
+    filled = narrow(holes, place)
+    if filled == holes:
+        return holes, Level.NOTE, ""
+    return filled, Level.NOTE, f"place {place:04d} has come: hole filled"
 
 
 def open_gap(holes: list[Range], gap: Range) -> list[Range]:

@@ -5,7 +5,6 @@ identities up in. Same frames, same order, same answer; that is what makes a rec
 """
 
 from collections.abc import Iterator
-from typing import Protocol
 
 from msgspec import Struct, structs
 
@@ -30,29 +29,16 @@ from console.model import (
     Trouble,
 )
 from console.timing import retransmit
-from console.timing.holes import in_words, narrow, open_gap
+from console.timing.edits import place_of, standing
+from console.timing.holes import place_came
+from console.timing.index import Index
+from console.timing.offers import TOLD_AFTERWARDS, counted
 
 START_TOLERANCE = 2 * SECOND
 """A START line that shows this much less than the running clock should show has set the clock back."""
 
-
-class Index(Protocol):
-    """What has been journaled so far, the current transaction included."""
-
-    def same(self, identity: str) -> list[Judged]:
-        """Every passing of this identity, oldest first."""
-
-    def near(self, series: str, position: int, window: int) -> Judged | None:
-        """The counted (LIVE) passing of `series` nearest to `position`, at most `window` away."""
-
-    def highest(self, series: str) -> int | None:
-        """The highest position of `series`; None: nothing yet."""
-
-    def joined(self, join: str) -> Judged | None:
-        """The first passing of this `join`."""
-
-    def newest_ns(self, device: str, generation: int) -> int | None:
-        """The latest device time (`ns`) among the device's passings of a generation."""
+MEMORIES = {Origin.READOUT: "on the card", Origin.BACKUP: "in the backup"}
+"""Where a punch is remembered by its first touch."""
 
 
 class Judgement(Struct, frozen=True):
@@ -149,15 +135,18 @@ class _Session:
             self.state = retransmit.goes_on(self.state, self.draft.wall)
         own = self.scope(reading)
         scope = self.home(reading, own)
-        known = self.index.same(scope + reading.identity)
+        known = self.known(reading, scope)
         told = [one for one in known if one.passing.status is not Status.REPEAT] or known
         series = scope + reading.series if reading.series else ""
-        join = scope + reading.join if reading.join else ""
-        half = self.index.joined(join) if join else None
+        half = next(iter(self.halves(reading, scope)), None)
         value = reading.value
 
         status, of, change, extra = Status.LIVE, None, reading.change, reading.extra
-        if change:
+        if half and reading.origin is Origin.BACKUP:
+            status, of = Status.REPEAT, half
+        elif reading.origin in TOLD_AFTERWARDS and not counted(known):
+            status, of = self.offer(reading, known)
+        elif change:
             status, of = self.own_correction(reading, told)
         elif equal := self.equal(value, known, told):
             status, of = Status.REPEAT, equal
@@ -175,17 +164,24 @@ class _Session:
             )
         elif half:
             status, of = Status.JOINED, half
-        elif reading.window and (first := self.first_touch(reading, series)):
+        new = status in (Status.LIVE, Status.OFFERED) and not known
+        if new and reading.window and (first := self.first_touch(reading, series)):
             status, of = Status.REPEAT, first
-            if reading.origin is Origin.READOUT and (reading.position or 0) < (first.position or 0):
-                # What the card holds is the first touch; that line of the station has not reached us.
+            if reading.origin in MEMORIES and (reading.position or 0) < (first.position or 0):
+                # What a card or a backup holds is the first touch; that line of the station has not reached us.
                 status, change = Status.CORRECTION, "value"
-                self.trouble(Level.WARNING, f"{self.words(reading)} on the card is before #{first.passing.seq}")
+                where = MEMORIES[reading.origin]
+                self.trouble(Level.WARNING, f"{self.words(reading)} {where} is before #{first.passing.seq}")
 
         if status is Status.CORRECTION and of and change == "bib":
             extra = {**extra, "was": of.passing.bib}
+        names = reading.bib and (status is Status.JOINED or (status is Status.CORRECTION and change == "bib"))
+        if names and of and (edit := self.edit_of(of)):
+            extra = {**extra, "edited": edit.extra["by"]}  # its bib does not hold: the operator's does
         if status is Status.LIVE and series and not reading.window and reading.position is not None:
             self.count(reading, series, reading.position)
+        if status is Status.REPEAT and of and of.passing.status is Status.OFFERED:
+            series = ""  # nobody's position is known by it
         passing = self.passing(reading, status, _whose(of, change), change, extra)
         if scope != own and not reading.shared and (first := [*known, half][0]):
             passing = structs.replace(passing, generation=first.passing.generation, event=first.passing.event)
@@ -196,7 +192,7 @@ class _Session:
                 value=value,
                 series=series,
                 position=reading.position,
-                join=join,
+                join=scope + reading.join if reading.join else "",
             )
         )
 
@@ -216,15 +212,39 @@ class _Session:
 
     def is_told(self, reading: Reading, scope: str) -> bool:
         """Whether exactly this is known there."""
-        known = self.index.same(scope + reading.identity)
+        known = self.known(reading, scope)
         if reading.change:
             return bool(known)
         return any(one.value == reading.value and one.passing.phase is not Phase.TEST for one in known)
 
     def is_half_told(self, reading: Reading, scope: str) -> bool:
-        """Whether the other line of the same place, with the same time, is known there."""
-        half = self.index.joined(scope + reading.join) if reading.join else None
-        return bool(half and half.passing.ns == reading.ns and half.passing.phase is not Phase.TEST)
+        """Whether the other line of the same place (of a backup: the punch itself), with the same time, is known
+        there."""
+        halves = self.halves(reading, scope)
+        return any(one.passing.ns == reading.ns and one.passing.phase is not Phase.TEST for one in halves[:1])
+
+    def known(self, reading: Reading, scope: str) -> list[Judged]:
+        """All that is known of it there; what was only offered is known to what is offered again, to nothing else."""
+        rows = self.index.same(scope + reading.identity)
+        return counted(rows) or (rows if reading.origin in TOLD_AFTERWARDS else [])
+
+    def halves(self, reading: Reading, scope: str) -> list[Judged]:
+        """What has the same `join` there. A punch has but one line; only a backup, which holds less of it, asks."""
+        if not reading.join or (reading.kind is Kind.PUNCH and reading.origin is not Origin.BACKUP):
+            return []
+        return counted(self.index.joined(scope + reading.join))
+
+    def offer(self, reading: Reading, offered: list[Judged]) -> tuple[Status, Judged | None]:
+        """What nothing but a download or a backup has told: it does not count unless the operator takes it over."""
+        if reading.change == "cancelled":
+            return Status.CANCELLED, offered[-1] if offered else None
+        same = next((one for one in offered if one.value == reading.value), None)
+        return (Status.REPEAT, same) if same else (Status.OFFERED, None)
+
+    def edit_of(self, of: Judged) -> Passing | None:
+        """The bib that an operator gave the place of `of`, if any stands."""
+        place = place_of(of, self.index).passing
+        return standing(one.passing for one in self.index.about(place.seq))
 
     def equal(self, value: str, known: list[Judged], told: list[Judged]) -> Judged | None:
         """What this value repeats. In a retransmit the last correction counts: the timer may have gone back on it."""
@@ -259,21 +279,12 @@ class _Session:
         highest = self.index.highest(series)
         if highest is None and self.state.generation > 1 and self.state.gun_ns is None:
             return  # TEST was left while the timer counted on: what came before belongs to the test
-        highest = highest or 0
-        holes = self.state.holes.get(series, [])
-        if position > highest + 1:
-            gap = (highest + 1, position - 1)
-            holes = open_gap(holes, gap)
-            self.trouble(Level.WARNING, f"place {in_words(gap)} missing before {self.words(reading)}")
-        elif position <= highest:
-            filled = narrow(holes, position)
-            if filled == holes:
-                return
-            holes = filled
-            self.trouble(Level.NOTE, f"place {position:04d} has come: hole filled")
-        else:
-            return
-        self.remember(holes={**self.state.holes, series: holes})
+        before = self.state.holes.get(series, [])
+        holes, level, words = place_came(before, highest, position, self.words(reading))
+        if words:
+            self.trouble(level, words)
+        if holes != before:
+            self.remember(holes={**self.state.holes, series: holes})
 
     # --- small parts ---
 

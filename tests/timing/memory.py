@@ -13,7 +13,9 @@ from console.model import (
     TimingState,
     Trouble,
 )
+from console.timing.edits import Asking, known_bib, rows_about, set_bib, undo
 from console.timing.judge import judge, next_event_state
+from console.timing.offers import take_over
 
 
 class MemoryIndex:
@@ -37,12 +39,23 @@ class MemoryIndex:
         return min(rows, key=lambda row: abs((row.position or 0) - position), default=None)
 
     def highest(self, series: str) -> int | None:
-        return max(
-            (row.position for row in self.rows if row.series == series and row.position is not None), default=None
-        )
+        rows = [row for row in self.rows if row.series == series and row.passing.status is not Status.OFFERED]
+        return max((row.position for row in rows if row.position is not None), default=None)
 
-    def joined(self, join: str) -> Judged | None:
-        return next((row for row in self.rows if row.join == join), None)
+    def joined(self, join: str) -> list[Judged]:
+        return [row for row in self.rows if row.join == join]
+
+    def passing(self, seq: int) -> Judged | None:
+        return next((row for row in self.rows if row.passing.seq == seq), None)
+
+    def about(self, seq: int) -> list[Judged]:
+        return [row for row in self.rows if row.passing.of == seq]
+
+    def edits(self) -> list[Judged]:
+        return [row for row in self.rows if row.passing.status is Status.EDITED]
+
+    def next_index(self, frame: int) -> int:
+        return max((row.passing.index + 1 for row in self.rows if row.passing.frame == frame), default=0)
 
     def newest_ns(self, device: str, generation: int) -> int | None:
         return max(
@@ -83,6 +96,32 @@ class Timing:
         self.index.rows += verdict.passings
         self.troubles += verdict.troubles
         return [row.passing for row in verdict.passings]
+
+    def _act(self, row: Judged) -> Passing:
+        self.index.rows.append(row)
+        return row.passing
+
+    def _asking(self, by: str) -> Asking:
+        self.wall += SECOND
+        return Asking(by=by, at=self.wall, number=len(self.index.rows) + 1)
+
+    def bib(self, passing: int, bib: str | None, by: str = "anna") -> Passing:
+        """An operator says whose it was."""
+        return self._act(set_bib(passing, bib, self._asking(by), self.index))
+
+    def undo(self, by: str = "anna") -> Passing:
+        """An operator takes the newest bib back."""
+        return self._act(undo(self._asking(by), self.index))
+
+    def take_over(self, passing: int, device: str = "chute", by: str = "anna") -> Passing:
+        """An operator has an offered passing count."""
+        return self._act(take_over(passing, device, self.event.phase, self._asking(by), self.index))
+
+    def known_bib(self, place: int) -> str | None:
+        """The bib of a place by all that was said."""
+        row = self.index.passing(place)
+        assert row
+        return known_bib(row.passing, rows_about(row.passing, self.index))
 
     def phase(self, phase: Phase) -> None:
         self.event = next_event_state(self.event, phase)

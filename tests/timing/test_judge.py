@@ -470,7 +470,7 @@ class TestOwnCorrections:
 
     def test_the_same_bib_again_corrects_nothing(self) -> None:
         timing = Timing()
-        timing.hear(impulse("12", origin=Origin.RECALL))
+        timing.hear(impulse("12"))
         assert timing.hear(impulse("12", change="bib"))[0].status is Status.REPEAT
 
     def test_of_a_time_from_before_the_phase_changed(self) -> None:
@@ -497,9 +497,9 @@ class TestOwnCorrections:
         assert timing.hear(impulse("12", change="cancelled"))[0].status is Status.CANCELLED
         assert timing.hear(impulse("12", change="cancelled"))[0].status is Status.REPEAT
 
-    def test_a_recall_of_a_known_time_is_a_repeat_of_an_unknown_one_is_new(self) -> None:
+    def test_a_recall_of_a_known_time_is_a_repeat_of_an_unknown_one_is_offered(self) -> None:
         timing = Timing()
         timing.hear(impulse("12"))
         assert timing.hear(impulse("12", origin=Origin.RECALL))[0].status is Status.REPEAT
         (new,) = timing.hear(impulse("13", sequence=2, origin=Origin.RECALL))
-        assert (new.status, new.origin) == (Status.LIVE, Origin.RECALL)
+        assert (new.status, new.origin) == (Status.OFFERED, Origin.RECALL)
