@@ -17,17 +17,15 @@ from console.codecs.otimcon_records import (
     CardError,
     DebugText,
     Mode,
-    Record,
     Starting,
     Waiting,
     Written,
 )
-from console.codecs.piece import Piece
 from console.devices.driver import CommandError, Driver, Reply
 from console.devices.otimcon_lists import Row, control, controls, key, names
 from console.devices.otimcon_station import Listener, Station
 from console.devices.otimcon_workflow import Workflow
-from console.model import Argument, CommandInfo, Fact, Level, Order, Scalar
+from console.model import Argument, CommandInfo, Level, Order, Risk, Scalar
 
 AWAY = 1.5
 """Seconds for a written card to be taken away. The firmware takes a card seen again within 1 s for the same contact."""
@@ -95,30 +93,19 @@ class Cards(Workflow):
         ),
     )
 
-    _left = 0
-    """Characters that an unwritten WRITE has left in the station's buffer: a shorter text would get their tail."""
-
     def __init__(self, driver: Driver[Any], station: Station) -> None:
         super().__init__(driver, station)
         self._noted: list[dict[str, Scalar]] = []
 
-    def opened(self) -> None:
-        """A new link: most boards were reset by it."""
-        self._left = 0
-
-    def heard(self, piece: Piece[Record]) -> tuple[Fact, ...]:
-        """Keep account of what waits in the buffer, which is emptied by a written name only."""
-        match piece.record:
-            case Waiting("INFO"):
-                text = " ".join(self.station.asked.split()[2:])
-                self._left = max(self._left, len(text) + 1)
-            case Waiting():
-                self._left = max(self._left, 5)
-            case Written("INFO", True) | Starting():
-                self._left = 0
-            case Written("CONTROL", True) if self._left <= 5:
-                self._left = 0
-        return ()
+    def risk(self, info: CommandInfo, values: Sequence[str]) -> Risk:
+        """See Workflow: in another mode than WRITER it asks first."""
+        mode = self.station.mode
+        if mode == "WRITER":
+            return Risk(changes=True)
+        return Risk(
+            changes=True,
+            destroys=f"mode changes to WRITER, and back to {mode or 'what it is'} afterwards: no punches meanwhile",
+        )
 
     async def run(self, info: CommandInfo, values: Sequence[str], order: Order) -> Reply:
         """Check the whole list, then write it. Raises as `Workflow.run`."""
@@ -201,10 +188,10 @@ class Cards(Workflow):
     async def _send(self, row: Row, by: str) -> None:
         """Have the station wait for a card with `row`."""
         job, _, text = row.words.removeprefix("WRITE ").partition(" ")
-        if job == "INFO" and len(text) + 1 < self._left:
+        if job == "INFO" and self.station.leaves_tail(text):
             raise CommandError(
-                f"an earlier, longer text still waits in the station, and {text!r} would get its tail: "
-                f"unplug the station for a moment, or let a card take that text first"
+                f"something longer still waits in the station ({self.station.pending or 'an earlier WRITE'}), and "
+                f"{text!r} would get its end: let a card take that first, or reset the station"
             )
         for _ in range(2):
             taken = await self.ask(row.words, by, Waiting)

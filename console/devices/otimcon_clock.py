@@ -13,8 +13,8 @@ from console.devices.otimcon_station import Turn
 from console.devices.otimcon_workflow import asked
 from console.model import SECOND
 
-LEAD = 0.03
-"""Seconds before the full second at which SET TIME is sent: it takes so long until the station has read it."""
+MEASURED = 3
+"""PINGs that tell how long a line takes to the station and through its main loop."""
 
 
 def digits(wall: int, zone: tzinfo) -> int:
@@ -41,9 +41,21 @@ async def ahead(turn: Turn, outlet: Outlet) -> int:
 async def set_clock(turn: Turn, outlet: Outlet) -> tuple[int, int]:
     """Set the clock at a full second, and read it back: how far it was ahead, and how far it is. Raises as `asked`."""
     before = await ahead(turn, outlet)
-    wall = outlet.wall() + int(LEAD * SECOND)
+    wall = outlet.wall() + int(await lead(turn) * SECOND)
     second = -(-wall // SECOND)
     await asyncio.sleep((second * SECOND - wall) / SECOND)
     line = set_time(datetime.fromtimestamp(second, outlet.zone)).decode().strip()
-    await asked(turn, line, Time)
+    await asked(turn, line, Time, once=True)  # later it would be wrong
     return before, await ahead(turn, outlet)
+
+
+async def lead(turn: Turn) -> float:
+    """Seconds before the full second at which SET TIME must be sent: the mean round trip of a PING.
+
+    Its line and its answer are together about as long as that one line, and the main loop looks at it as late.
+    """
+    took = 0.0
+    for _ in range(MEASURED):
+        await turn.ping()
+        took += turn.took
+    return took / MEASURED

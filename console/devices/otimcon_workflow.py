@@ -65,7 +65,9 @@ class Workflow:
             return await asked(turn, words, expected)
 
     def begin(self, order: Order, text: str, *, done: int = 0, total: int | None = None) -> None:
-        """Show a job."""
+        """Show a job. Raises CommandError where another one is under way."""
+        if self.driver.job is not None:
+            raise CommandError(f"{self.driver.job.words} is under way; STOP ends it")
         self.driver.job = Job(
             words=order.words, by=order.by, since=self.outlet.wall(), done=done, total=total, text=text
         )
@@ -84,12 +86,12 @@ class Workflow:
         self.driver.changed()
 
 
-async def asked(turn: Turn, words: str, expected: type[R]) -> R:
-    """The record that answers `words`.
+async def asked(turn: Turn, words: str, expected: type[R], *, once: bool = False) -> R:
+    """The record that answers `words`; `once`: see `Turn.ask`.
 
     Raises CommandError where it answers anything but `expected`; TimeoutError, ConnectionError.
     """
-    *_, record = answer = await turn.ask(words)
+    *_, record = answer = await turn.ask(words, once=once)
     if isinstance(record, expected):
         return record
     said = "; ".join(_said(each) for each in answer)

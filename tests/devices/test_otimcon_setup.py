@@ -12,6 +12,10 @@ def controls(desk: Bench) -> list[object]:
     return [act.body["control"] for act in desk.desk.acts if act.word == "station"]
 
 
+async def set_up(desk: Bench, count: int) -> None:
+    await until(lambda: len(controls(desk)) == count)
+
+
 async def test_twenty_stations_of_all_versions_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(monkeypatch) as desk:
         for number in range(20):
@@ -19,7 +23,7 @@ async def test_twenty_stations_of_all_versions_one_after_the_other(monkeypatch: 
             async with desk.plugged(version=version, mode="READOUT", control=99) as station:
                 if not number:
                     await desk.order("NEXT STATION 31 CONTROL time,control,mode,backup")
-                await until(lambda wanted=number + 1: len(desk.desk.acts) == wanted)
+                await set_up(desk, number + 1)
                 assert (station.control, station.mode, station.pointer) == (31 + number, "CONTROL", 0)
                 assert abs(station.clock() - NOON) <= 2
             assert desk.job == f"plug in the station for control {32 + number}"
