@@ -101,6 +101,8 @@ class TimeMachine(Driver[TimeMachineSettings]):
         self._forget()
         self._last = self.outlet.wall()
         self.facts = {"model": "Chronomix 737"} if self.settings.model == "737" else {}
+        if self.settings.xoff_timeout:
+            self.facts["XOFF timeout"] = f"{self.settings.xoff_timeout} s"
         self._control.opened()
         self.lines_changed(self.outlet.lines())
 

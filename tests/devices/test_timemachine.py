@@ -67,6 +67,7 @@ def test_opening_says_xon() -> None:
     wire = Wire()
     assert machine(wire).facts == {"line": "9600 8N2", "state": "XON sent"}
     assert wire.sent == [(b"\x11", "XON")]
+    assert machine(xoff_timeout=30).facts["XOFF timeout"] == "30 s"
 
 
 def test_a_primary_line_is_a_place() -> None:

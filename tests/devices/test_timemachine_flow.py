@@ -415,6 +415,26 @@ async def test_a_dropped_line_is_raised_when_its_console_goes_away_and_forgotten
     assert driver.facts["state"] == "XON sent"
 
 
+# --- what the incidents tell ---
+
+
+@pytest.mark.parametrize(("word", "parity"), [("7E2", "even"), ("7O2", "odd"), ("7N2", "none")])
+@in_virtual_time
+async def test_a_wrong_word_setting_is_one_incident_however_many_lines_come(word: str, parity: str) -> None:
+    async with rig(word=word) as it:
+        for place in range(200):
+            it.machine.event(place) if place % 10 == 0 else it.machine.primary()
+        await asyncio.sleep(20)
+        (text,) = it.desk.told(Level.WARNING)
+        assert text.startswith(f'wrong word setting: the timer sends {word}: set data_bits = 7, parity = "{parity}" in')
+        assert it.state().state is LinkState.OPEN
+        frames = [one for _, one in it.frames(Direction.RX)]
+        assert {one.label for one in frames} == {"garbage"}
+        assert not any(one.facts for one in frames)
+        await asyncio.sleep(61)
+        assert it.desk.told(Level.WARNING)[1:] == [f"wrong word setting: {len(frames) - 1} more in the last minute"]
+
+
 # --- a real pty ---
 
 

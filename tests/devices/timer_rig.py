@@ -73,14 +73,14 @@ class CablePort(Port):
 
 
 class Rig:
-    """`machine` is the timer; `own_timeout` is its XOFF timeout, whatever the settings say."""
+    """`machine` is the timer; `own_timeout` is its XOFF timeout and `word` its word setting, whatever ours say."""
 
-    def __init__(self, settings: TimeMachineSettings, own_timeout: float) -> None:
+    def __init__(self, settings: TimeMachineSettings, own_timeout: float, word: str) -> None:
         self.settings = settings
         self.desk = VirtualDesk()
         self.cable = NullModem()
         self.port = CablePort(self.cable.b, settings.baud)
-        self.machine = TimeMachine(self.port, xoff_timeout=own_timeout, clock=virtual.now_ns)
+        self.machine = TimeMachine(self.port, xoff_timeout=own_timeout, word=word, clock=virtual.now_ns)
         self.manager = Manager(self.desk, lambda _: self.cable.a)
         self.finished = 0
         """The newest place of `finishers`."""
@@ -121,9 +121,10 @@ class Rig:
 
 
 @asynccontextmanager
-async def rig(*, own_timeout: float = 0, baud: int = 9600, **settings: object) -> AsyncIterator[Rig]:
+async def rig(*, own_timeout: float = 0, word: str = "8N2", baud: int = 9600, **settings: object) -> AsyncIterator[Rig]:
     """A timer that is connected and has started its race; nothing is left running."""
-    made = Rig(TimeMachineSettings(name="chute", type="timemachine", baud=baud, **settings), own_timeout)  # type: ignore[arg-type]
+    device = TimeMachineSettings(name="chute", type="timemachine", baud=baud, **settings)  # type: ignore[arg-type]
+    made = Rig(device, own_timeout, word)
     await made.port.plug()
     running = asyncio.create_task(made.machine.run())
     try:

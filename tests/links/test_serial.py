@@ -2,6 +2,7 @@ import asyncio
 import errno
 import fcntl
 import os
+import struct
 import sys
 import termios
 import threading
@@ -211,6 +212,67 @@ async def test_a_port_with_lines_keeps_other_programs_out(pty: Pty, monkeypatch:
     link.abort()
     await link.closed()
     assert asked[-1] == termios.TIOCNXCL
+
+
+@pytest.mark.parametrize(("name", "bit"), [("RTS", termios.TIOCM_RTS), ("DTR", termios.TIOCM_DTR)])
+async def test_a_line_is_dropped_and_raised(pty: Pty, name: str, bit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a pty that says it had lines; the port holds both high from the opening on."""
+    held: set[int] = set()
+    ioctl = fcntl.ioctl
+
+    def lines(fd: int, request: int, argument: bytes = b"") -> object:
+        if request in (termios.TIOCMBIS, termios.TIOCMBIC):
+            change = held.add if request == termios.TIOCMBIS else held.discard
+            change(struct.unpack("I", argument)[0])
+            return b""
+        if request == termios.TIOCMGET:
+            return bytes(4)
+        return ioctl(fd, request, argument)
+
+    monkeypatch.setattr(fcntl, "ioctl", lines)
+    link = await SerialPort(pty.path).open(Recorder())
+    assert held == {termios.TIOCM_RTS, termios.TIOCM_DTR}
+    link.set_line(name, False)
+    assert held == {termios.TIOCM_RTS, termios.TIOCM_DTR} - {bit}
+    assert link.lines()[name] is False
+    link.set_line(name, True)
+    assert held == {termios.TIOCM_RTS, termios.TIOCM_DTR}
+    with pytest.raises(ConnectionError, match="CTS is not available on this port"):
+        link.set_line("CTS", True)
+    link.abort()
+    await link.closed()
+
+
+async def test_a_line_that_cannot_be_set_is_said(pty: Pty, monkeypatch: pytest.MonkeyPatch) -> None:
+    ioctl, broken = fcntl.ioctl, False
+
+    def lines(fd: int, request: int, argument: bytes = b"") -> object:
+        if request == termios.TIOCMGET:
+            return bytes(4)
+        if request in (termios.TIOCMBIS, termios.TIOCMBIC):
+            if broken:
+                raise OSError(errno.EIO, "Input/output error")
+            return b""
+        return ioctl(fd, request, argument)
+
+    monkeypatch.setattr(fcntl, "ioctl", lines)
+    link = await SerialPort(pty.path).open(Recorder())
+    broken = True
+    with pytest.raises(ConnectionError, match="RTS cannot be set: Input/output error"):
+        link.set_line("RTS", False)
+    link.abort()
+    await link.closed()
+
+
+async def test_a_pty_has_no_line_to_set(pty: Pty) -> None:
+    link = await SerialPort(pty.path).open(Recorder())
+    for name in ("RTS", "DTR"):
+        with pytest.raises(ConnectionError, match=f"{name} is not available on this port"):
+            link.set_line(name, False)
+    link.abort()
+    await link.closed()
+    with pytest.raises(ConnectionError, match="not available"):
+        link.set_line("RTS", True)
 
 
 async def test_a_port_that_is_not_there(tmp_path: Path) -> None:
