@@ -9,34 +9,44 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from console.codecs.otimcon import CONTROL_MODES, Decoder
-from console.codecs.otimcon_records import Control, Mode, NoRtc, Pong, Record, Time, Version
+from console.codecs.otimcon_records import Control, Mode, NoRtc, Record, Starting, Time, Version
 from console.codecs.piece import Piece
 from console.devices import otimcon_words as words_of
 from console.devices.driver import CommandError, DeviceSettings, Driver, Outlet, Reply
 from console.devices.otimcon_cards import Cards
+from console.devices.otimcon_commander import Commander
+from console.devices.otimcon_setup import Setup
 from console.devices.otimcon_station import ANSWER, OURS, Station
 from console.devices.otimcon_workflow import Workflow
-from console.model import SECOND, CommandInfo, Heard, Order, Risk, Sheet, find
+from console.devices.otimcon_write import Write
+from console.model import CommandInfo, Heard, Order, Risk, Sheet, find
 
 BOOT = 2.5
 """Seconds that a board needs to start after a reset; what it gets meanwhile is lost (section 3)."""
 
-WORKFLOWS: tuple[type[Workflow], ...] = (Cards,)
-"""What a station offers beyond single commands."""
+WORKFLOWS: tuple[type[Workflow], ...] = (Commander, Write, Cards, Setup)
+"""What a station offers; its tab shows the commands in this order."""
 
 NAMED_CONTROLS = {"251": "Start", "252": "Finish"}
 """Controls that the firmware names (section 2)."""
 
-_SHOWN = ("version", "mode", "control", "awake", "clock", "ping")
-"""The order of `facts`."""
+KEEP_AWAKE = 4.0
+"""Seconds between PINGs unless the settings say otherwise: a low-power build falls asleep 13 s after the last one."""
+
+BAUDS = "38400 for 0.2 and 0.22, 19200 for 0.17 to 0.19, 9600 for older ones and 0.21"
+
+_SHOWN = ("version", "mode", "control", "awake", "keep-awake", "pending", "clock", "ping")
+"""The order of `facts`; others come after them."""
 
 
 class OtimconSettings(DeviceSettings, frozen=True, kw_only=True):
     """Settings of a station. `baud`: 38400 for 0.2 and 0.22, 9600 up to 0.16 and for 0.21, 19200 for 0.17 to 0.19."""
 
     baud: Literal[4800, 9600, 19200, 38400, 57600, 115200] = 38400
-    keep_awake: Annotated[float, Meta(ge=0, le=60)] = 4
-    """Seconds between PINGs; 0: none. A low-power build falls asleep 13 s after the last one."""
+    keep_awake: Annotated[float, Meta(ge=0, le=60)] | None = None
+    """Seconds between PINGs; 0: none. None: 4, and none on battery."""
+    battery: bool = False
+    """It runs on a battery, which PINGs would empty: a low-power build sleeps between the cards."""
 
 
 class Otimcon(Driver[OtimconSettings]):
@@ -45,24 +55,29 @@ class Otimcon(Driver[OtimconSettings]):
     settings_type = OtimconSettings
     shown = "OTIMCON"
     hangup = False
-    commands: ClassVar[tuple[CommandInfo, ...]] = (
-        CommandInfo(words="PING", help="ask whether the station is awake"),
-        *(command for workflow in WORKFLOWS for command in workflow.commands),
+    commands: ClassVar[tuple[CommandInfo, ...]] = tuple(
+        command for workflow in WORKFLOWS for command in workflow.commands
     )
 
     def __init__(self, settings: OtimconSettings, outlet: Outlet, changed: Callable[[], None] = lambda: None) -> None:
         super().__init__(settings, outlet, changed)
-        self.station = Station(outlet, self._state_changed)
+        usual = 0.0 if settings.battery else KEEP_AWAKE
+        pings = usual if settings.keep_awake is None else settings.keep_awake
+        self.station = Station(outlet, self._state_changed, keep_awake=pings)
         self._decoder = Decoder()
         self.workflows = tuple(workflow(self, self.station) for workflow in WORKFLOWS)
+        self._missed = 0
+        """PINGs without an answer, in a row."""
+        self._stirred = asyncio.Event()
+        """The next PING may be due at another time."""
 
     # --- what comes in ------------------------------------------------------------------------------------------
 
     def opened(self) -> None:
         """Forget half lines, and what the station said before it may have been reset."""
         self._decoder = Decoder()
-        self.station.opened()
         self.facts.clear()
+        self.station.opened()
         for workflow in self.workflows:
             workflow.opened()
 
@@ -81,11 +96,15 @@ class Otimcon(Driver[OtimconSettings]):
     def _heard(self, piece: Piece[Record], wall: int) -> Heard:
         record = piece.record
         if record is None:
+            self.station.garbled += 1
             for workflow in self.workflows:
                 workflow.heard(piece)
             return Heard(raw=piece.raw, label="garbage", flaw=piece.flaw)
-        self._learn(record, wall)
+        before = self.station.state, self.station.pending
         self.station.heard(record)
+        self._learn(record, wall)
+        if isinstance(record, Starting) or before != (self.station.state, self.station.pending):
+            self._state_changed()
         facts, flaw = words_of.facts(record) if not piece.flaw else ((), "")
         for workflow in self.workflows:
             facts += workflow.heard(piece)
@@ -108,18 +127,26 @@ class Otimcon(Driver[OtimconSettings]):
             case Control(number):
                 self._say(control=words_of.control_name(number))
             case Time(epoch, shown):
-                self._say(clock=shown if epoch is None else f"{shown}, {_difference(epoch, wall)}")
+                self._say(
+                    clock=shown
+                    if epoch is None
+                    else f"{shown}, {words_of.difference(epoch, wall, self.outlet.zone)}, in whole seconds"
+                )
             case NoRtc():
                 self._say(clock="none: the station has halted")
 
     def _say(self, **facts: str) -> None:
         """Bring `facts` up to date; an empty value takes one away."""
-        known = {**self.facts, "awake": self.station.state, **facts}
+        pending = f"{self.station.pending}: waiting for its card" if self.station.pending else ""
+        pings = f"PING every {self.station.keep_awake:g} s" if self.station.keep_awake else "off"
+        now = {"awake": self.station.state, "keep-awake": pings, "pending": pending}
+        known = {**dict.fromkeys(_SHOWN, ""), **self.facts, **now, **facts}
         self.facts.clear()
-        self.facts.update({word: known[word] for word in _SHOWN if known.get(word)})
+        self.facts.update({word: text for word, text in known.items() if text})
         self.changed()
 
     def _state_changed(self) -> None:
+        self._stirred.set()
         self._say()
 
     # --- what goes out ------------------------------------------------------------------------------------------
@@ -127,26 +154,26 @@ class Otimcon(Driver[OtimconSettings]):
     async def command(self, order: Order) -> Reply:
         """See Driver."""
         info, values = find(self.commands, order.words)
+        garbled = self.station.garbled
         try:
-            for workflow in self.workflows:
-                if info in workflow.commands:
-                    return await workflow.run(info, values, order)
-            answer, ms = await self._ping(order.by)
+            return await self._workflow(info).run(info, values, order)
         except TimeoutError:
-            raise CommandError(
-                f"{self.settings.name}: no answer to {info.words} within {ANSWER:g} s; is it on, awake, and at "
-                f"{self.settings.baud} baud?"
-            ) from None
-        how = "PONG" if isinstance(answer, Pong) else "awake, but too old to know PING (0.19 or older),"
-        return Reply(ok=True, text=f"{how} after {ms} ms", data={"ms": ms})
+            raise CommandError(f"{self.settings.name}: no answer to {info.words}: {self._why(garbled)}") from None
+
+    def _workflow(self, info: CommandInfo) -> Workflow:
+        return next(workflow for workflow in self.workflows if info in workflow.commands)
+
+    def _why(self, garbled: int) -> str:
+        """Why there may be no answer; `garbled`: how much had made no sense before it was asked."""
+        baud = self.settings.baud
+        if self.station.garbled > garbled:
+            return f"what came makes no sense; is {baud} baud right? It is {BAUDS}"
+        return f"it was waited for {ANSWER:g} s, and woken in vain; is it on, its cable whole, and {baud} baud right?"
 
     def risk(self, words: str) -> Risk:
         """See Driver."""
         info, values = find(self.commands, words)
-        for workflow in self.workflows:
-            if info in workflow.commands:
-                return workflow.risk(info, values)
-        return super().risk(words)
+        return self._workflow(info).risk(info, values)
 
     def stop(self, by: str) -> list[str]:
         """See Driver."""
@@ -159,21 +186,13 @@ class Otimcon(Driver[OtimconSettings]):
                 return sheet
         return super().sheet(name)
 
-    async def _ping(self, by: str) -> tuple[Record, int]:
-        """The answer, and the round trip in ms."""
-        async with self.station.turn(by, ready=by != OURS) as turn:
-            asked = time.monotonic_ns()
-            answer = await turn.ping()
-        ms = (time.monotonic_ns() - asked) // 1_000_000
-        self._say(ping=f"answered in {ms} ms")
-        return answer, ms
-
     async def attend(self) -> None:
         """Wait for the board to start, ask who it is, and keep it awake; from the top after every reset."""
         restarted = self.station.restarted
-        with suppress(TimeoutError):
-            async with asyncio.timeout(BOOT):
-                await restarted.wait()
+        async with self.station.turn(OURS, ready=False):  # what a starting board gets is lost
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BOOT):
+                    await restarted.wait()
         while True:
             restarted.clear()
             introduced = await self._introduce()
@@ -185,26 +204,43 @@ class Otimcon(Driver[OtimconSettings]):
 
     async def _watch(self, *, introduced: bool) -> None:
         """Keep the station awake until it is reset, or answers again after having said nothing at first."""
-        misses = 0
-        while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.settings.keep_awake or None):
-                    await self.station.restarted.wait()
-            if self.station.restarted.is_set():
+        while not self.station.restarted.is_set():
+            if not introduced and self.station.state == "AWAKE":
                 return
-            try:
-                await self._ping(OURS)
-                misses = 0
-            except TimeoutError:
-                self.station.missed()
-                misses += 1
-                self._say(ping="no answer: asleep, off, or another baud rate?")
-                if misses & (misses - 1) == 0:  # 1, 2, 4, 8 ...: a dead station shall not fill the journal
-                    with suppress(TimeoutError):
-                        async with self.station.turn(OURS):  # which wakes it
-                            misses = 0
-            if not introduced and not misses:
-                return
+            if await self._due():
+                await self._ping()
+
+    async def _due(self) -> bool:
+        """Wait for the next PING's time; False where something else comes first that may matter."""
+        self._stirred.clear()
+        wait = self.station.keep_awake or self.station.awake_for() or None  # falling asleep is to be shown
+        if self.station.restarted.is_set():
+            return False
+        try:
+            async with asyncio.timeout(wait):
+                await self._stirred.wait()
+        except TimeoutError:
+            self._say()
+            return self.station.keep_awake > 0
+        return False
+
+    async def _ping(self) -> None:
+        """PING; wake the station where that is not answered, though ever more seldom: a dead one shall not fill the
+        journal."""
+        try:
+            async with self.station.turn(OURS, ready=False) as turn:
+                await turn.ping()
+        except TimeoutError:
+            self._missed += 1
+            self.station.missed()
+            self._say(ping="no answer: asleep, off, or another baud rate?")
+            if self._missed & (self._missed - 1) == 0:  # 1, 2, 4, 8 ...
+                with suppress(TimeoutError):
+                    async with self.station.turn(OURS):  # which wakes it
+                        self._missed = 0
+        else:
+            self._missed = 0
+            self._say(ping=f"answered in {turn.took * 1000:.0f} ms")
 
     async def _introduce(self) -> bool:
         """Ask for version, mode, control and time; True when all were answered."""
@@ -218,7 +254,7 @@ class Otimcon(Driver[OtimconSettings]):
         """Three missed PINGs; without PINGs a station is silent for as long as nobody comes."""
         if self.settings.silent_after is not None:
             return self.settings.silent_after or None
-        return max(10.0, 3 * self.settings.keep_awake) if self.settings.keep_awake else None
+        return max(10.0, 3 * self.station.keep_awake) if self.station.keep_awake else None
 
     @classmethod
     def default_point(cls, channel: str | None) -> str | None:
@@ -229,19 +265,3 @@ class Otimcon(Driver[OtimconSettings]):
     def explain(cls, raw: bytes) -> dict[str, str]:
         """See Driver."""
         return words_of.explain(raw)
-
-
-def _difference(epoch: int, wall: int) -> str:
-    """How far a station's clock is off, which knows whole seconds and no time zone.
-
-    The zone it was set in is inferred: zones lie whole quarters of an hour from UTC, so the rest is the clock's error.
-    """
-    seconds = round(epoch + 0.5 - wall / SECOND)
-    quarters = round(seconds / 900)
-    if abs(quarters) > 14 * 4:
-        days = abs(seconds) / words_of.DAY
-        return f"{days:.1f} days {'ahead' if seconds > 0 else 'behind'}"
-    rest = seconds - 900 * quarters
-    hours, minutes = divmod(abs(quarters) * 15, 60)
-    zone = "UTC" if not quarters else f"UTC{'+' if quarters > 0 else '-'}{hours:02}:{minutes:02}"
-    return f"{rest:+} s as {zone}" if abs(rest) > 1 else f"right to 1 s as {zone}"

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from console.codecs.otimcon import encode
 from console.codecs.otimcon_records import (
@@ -105,6 +105,8 @@ class Turn(Listener):
 
     def __init__(self, station: "Station", by: str) -> None:
         super().__init__()
+        self.took = 0.0
+        """Seconds from sending the last line to its answer."""
         self._station = station
         self._by = by
 
@@ -114,34 +116,36 @@ class Turn(Listener):
         self._station.asked = words
         self._station.outlet.send(encode(words), by=self._by, label=words)
 
-    async def ask(self, words: str, *, timeout: float | None = None) -> list[Record]:
+    async def ask(self, words: str, *, timeout: float | None = None, once: bool = False) -> list[Record]:
         """Send `words` and return their answer, without prompts and without what cards caused meanwhile.
 
         The last record is what answers: Pong, Version, Time, Control, Mode, Voltage, BackupReset, Waiting, Help,
         BackupBegin (its lines follow: get them with `next`), or what refuses: UnknownArgument, Warned, Refused.
         SET and GET CTRL outside the control modes are answered by Warned and Mode. Without an answer, or with one that
-        shows that a sleeping station missed half the line, the station is woken and the line sent once more, but for
-        a WRITE: that might come out as two.
+        shows that a sleeping station missed half the line, the station is woken and the line sent once more, unless
+        `once` (what it says would no longer be true), and but for a WRITE: that might come out as two.
 
         Raises TimeoutError where it does not answer within `timeout` seconds (default: ANSWER), ConnectionError.
         """
+        once = once or words.startswith("WRITE")
         try:
             answer = await self._answer(words, timeout or ANSWER)
-            if not _mangled(words, answer) or words.startswith("WRITE"):
+            if once or not _mangled(words, answer):
                 return answer
         except TimeoutError:
             self._station.missed()
-            if words.startswith("WRITE"):
+            if once:
                 raise
         await self._station.rouse(self, deep=self._by != OURS)
         return await self._answer(words, timeout or ANSWER)
 
-    async def raw(self, line: str) -> list[Record]:
-        """Send any line, and return whatever comes back, until nothing more does; empty: silence."""
+    async def raw(self, line: str, *, timeout: float | None = None) -> list[Record]:
+        """Send any line, and return whatever comes back, until nothing more does; empty: silence for `timeout` seconds
+        (default: ANSWER)."""
         self.send(line)
         found: list[Record] = []
         try:
-            found.append(await self.next(ANSWER))
+            found.append(await self.next(timeout or ANSWER))
             while True:
                 found.append(await self.next(QUIET))
         except TimeoutError:
@@ -154,30 +158,47 @@ class Turn(Listener):
 
     async def _answer(self, words: str, timeout: float) -> list[Record]:
         self.send(words)
+        sent = time.monotonic()
         answer: list[Record] = []
         async with asyncio.timeout(timeout):
             while True:
                 record = await self.next()
                 if isinstance(record, Prompt) and answer and isinstance(answer[-1], Help):
                     return answer
-                if isinstance(record, _APART):
-                    continue
+                if isinstance(record, _APART) or (words == "PING" and not _answers(words, record)):
+                    continue  # what comes before the answer to a PING is of no account: it ends all that was before
                 answer.append(record)
+                self.took = time.monotonic() - sent
                 if _answers(words, record):
-                    return answer
+                    break
+        if isinstance(record, Waiting | Refused | BackupBegin) or words.startswith("WRITE"):
+            return answer  # no prompt comes
+        with suppress(TimeoutError):
+            while not isinstance(record := await self.next(QUIET), Prompt):
+                if not isinstance(record, _APART):
+                    answer.insert(-1, record)  # a board without backup excuses itself after its answer
+        return answer
 
 
 class Station:
     """One station. What the driver hears it hands to `heard`; whoever wants to talk takes a `turn`, or just asks."""
 
-    def __init__(self, outlet: Outlet, changed: Callable[[], None]) -> None:
-        """`changed` is called when `state`, or anything else that it says of itself, may have changed."""
+    def __init__(self, outlet: Outlet, changed: Callable[[], None], *, keep_awake: float = 0.0) -> None:
+        """`changed` is called when `state` or `keep_awake` may have changed."""
         self.outlet = outlet
+        self.keep_awake = keep_awake
+        """Seconds between the driver's PINGs; 0: none."""
         self.asked = ""
         """The line sent last."""
         self.version = ""
         """As it said; empty: it has not."""
         self.mode = ""
+        self.pos = False
+        """Mode PRINT prints codes for a receipt printer."""
+        self.pending = ""
+        """The WRITE that waits for its card."""
+        self.garbled = 0
+        """Counts what came and made no sense."""
         self.restarted = asyncio.Event()
         """It was reset; cleared by whoever has seen to that."""
         self._changed = changed
@@ -188,6 +209,12 @@ class Station:
         self._prompted: float | None = None
         """When a prompt or a card came last, on the monotonic clock."""
         self._waking = self._silent = False
+        self._buffer = bytearray(30)
+        """What WRITE has left in the station's memory, as far as it was us."""
+
+    def leaves_tail(self, text: str) -> bool:
+        """Whether WRITE INFO `text` would put the end of something longer on the card, which was never written."""
+        return any(self._buffer[len(text) + 1 :])
 
     # --- for whoever talks --------------------------------------------------------------------------------------
 
@@ -270,6 +297,11 @@ class Station:
             return 0.0
         return max(0.0, self._prompted + DOZES - time.monotonic())
 
+    def keep(self, seconds: float) -> None:
+        """PING it so often from now on; 0: never."""
+        self.keep_awake = seconds
+        self._changed()
+
     def missed(self) -> None:
         """It has not answered."""
         self._silent = True
@@ -278,8 +310,9 @@ class Station:
     # --- for the driver -----------------------------------------------------------------------------------------
 
     def opened(self) -> None:
-        """A new link: nothing is known of the station."""
+        """A new link: nothing is known of the station, but what it was to write, which it keeps unless it is reset."""
         self.version = self.mode = self.asked = ""
+        self.garbled = 0
         self._prompted, self._silent = None, False
         self.restarted.clear()
 
@@ -292,12 +325,31 @@ class Station:
         match record:
             case Version(number):
                 self.version = number
-            case Mode(mode):
-                self.mode = mode
+            case Mode(mode, pos):
+                self.mode, self.pos = mode, pos
+            case Waiting():
+                self._took(record)
+            case Written(job, True):
+                self._wrote(job or self.pending.split()[1] if self.pending else job)
             case Starting():
+                self.pending, self._buffer = "", bytearray(30)
                 self.restarted.set()
         for listener in self._listeners:
             listener.hear(record)
+
+    def _took(self, job: Waiting) -> None:
+        """Copy what the firmware does with its buffer (section 2): it clears nothing before a text."""
+        if job.job == "CONTROL":
+            self.pending = f"WRITE CONTROL {job.control} {job.time}"
+            self._buffer[:5] = b"\xff" * 5
+            return
+        text = " ".join(self.asked.split()[2:])[:28] if self.asked.startswith("WRITE INFO") else "?"
+        self.pending = f"WRITE INFO {text}"
+        self._buffer[: len(text) + 1] = f"{text} ".encode()
+
+    def _wrote(self, job: str) -> None:
+        self.pending = ""
+        self._buffer[: 5 if job == "CONTROL" else 30] = bytes(5 if job == "CONTROL" else 30)
 
     def lost(self) -> None:
         """The link is gone."""

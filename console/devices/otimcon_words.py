@@ -1,6 +1,6 @@
 """What a station's lines mean for timing and for people: labels, readings, notes, and words for the detail view."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 
 import msgspec
 
@@ -114,6 +114,29 @@ def note(record: Record) -> str:
             return f"readout of {lines} punches not passed on: firmware up to 0.19 ends one the same way after an error"
         case _:
             return ""
+
+
+def difference(epoch: int, wall: int, zone: tzinfo) -> str:
+    """How far a station's clock, which knows whole seconds and no zone, is off the time in `zone` at `wall`.
+
+    Another zone that it may have been set in is inferred: zones lie whole quarters of an hour apart.
+    """
+    offset = datetime.fromtimestamp(wall // SECOND, zone).utcoffset()
+    assert offset is not None
+    seconds = round(epoch + 0.5 - wall / SECOND - offset.total_seconds())
+    if abs(seconds) <= 1:
+        return "right to 1 s"
+    quarters = round(seconds / 900)
+    rest = seconds - 900 * quarters
+    if not quarters:
+        return f"{seconds:+} s"
+    if abs(quarters) <= 4 * 26 and abs(rest) <= 60:
+        hours, minutes = divmod(abs(quarters) * 15, 60)
+        sign = "-" if quarters < 0 else "+"
+        return f"{rest:+} s, and {sign}{hours}:{minutes:02} h: set in another zone?"
+    if abs(seconds) < DAY:
+        return f"{seconds:+} s"
+    return f"{abs(seconds) / DAY:.1f} days {'ahead' if seconds > 0 else 'behind'}"
 
 
 def control_name(number: int) -> str:

@@ -1,96 +1,29 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from datetime import UTC
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from console.codecs import otimcon_records
-from console.devices import otimcon, otimcon_station, otimcon_words
-from console.devices.driver import CommandError
-from console.devices.otimcon import Otimcon, OtimconSettings
-from console.model import Basis, Heard, Kind, Order, Origin, Reading
+from console.devices import otimcon_station, otimcon_words
+from console.devices.otimcon import Otimcon
+from console.model import Basis, Heard, Kind, Origin, Reading
 from console.simulators import otimcon_board
 from console.simulators.otimcon_card import Card
-from console.simulators.otimcon_firmware import Station
-from console.simulators.port import Port
-from tests.devices.outlet import Nowhere
+from tests.devices.otimcon_cable import WALL, Cable, attended, driver_of, known, quick, until
 
-WALL = 1_795_166_400_000_000_000  # 2026-11-20 09:20:00 UTC
 UID = bytes.fromhex("04A1B2C3")
 VECTORS = Path(__file__).parents[1] / "vectors" / "otimcon.json"
 PRINTED = [row[0].encode("latin-1") for case in json.loads(VECTORS.read_text()) for row in case["pieces"]]
 
 
-class Cable(Nowhere, Port):
-    """Between a driver and a station: what one writes, the other reads."""
-
-    def __init__(self) -> None:
-        Nowhere.__init__(self)
-        self.where = "cable"
-        self.sent: list[tuple[bytes, str]] = []
-        self.heard: list[Heard] = []
-        self.driver: Otimcon | None = None
-        self.deaf = False
-        self._incoming: asyncio.Queue[bytes] = asyncio.Queue()
-
-    def send(self, raw: bytes, *, by: str = "", label: str = "", mask: bytes = b"") -> None:
-        self.sent.append((raw, by))
-        if not self.deaf:
-            self._incoming.put_nowait(raw)
-
-    async def read(self) -> bytes:
-        return await self._incoming.get()
-
-    def write(self, data: bytes) -> None:
-        if self.driver is not None:
-            self.heard += self.driver.receive(data, WALL)
-
-    async def close(self) -> None:
-        self._incoming.put_nowait(b"")
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not true():
-            await asyncio.sleep(0.001)
-
-
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otimcon_board, "LOOP", 0.001)
-    monkeypatch.setattr(otimcon, "BOOT", 0.05)
-    monkeypatch.setattr(otimcon_station, "ANSWER", 0.5)
-    monkeypatch.setattr(otimcon_station, "WAKE_DEEP", 0.2)
-
-
-def driver_of(outlet: Cable | None = None, **settings: float) -> Otimcon:
-    known = msgspec.convert({"name": "control-31", "type": "otimcon", **settings}, OtimconSettings)
-    return Otimcon(known, outlet or Cable())
-
-
-@asynccontextmanager
-async def attended(
-    *, mode: str = "CONTROL", keep_awake: float = 0.0, clock: float = 1795169730, deaf: bool = False
-) -> AsyncIterator[tuple[Otimcon, Station, Cable]]:
-    """A driver and a station, talking."""
-    cable = Cable()
-    cable.deaf = deaf
-    driver = cable.driver = driver_of(cable, keep_awake=keep_awake)
-    station = Station(cable, mode=mode, clock=clock, baud=1_000_000)
-    driver.opened()
-    tasks = [asyncio.create_task(station.run()), asyncio.create_task(driver.attend())]
-    try:
-        yield driver, station, cable
-    finally:
-        await cable.close()
-        tasks[1].cancel()
-        for outcome in await asyncio.gather(*tasks, return_exceptions=True):
-            assert outcome is None or isinstance(outcome, asyncio.CancelledError)
+    quick(monkeypatch)
 
 
 def readings(heard: list[Heard]) -> list[Reading]:
@@ -105,109 +38,233 @@ def understood(stream: bytes) -> list[Heard]:
 
 
 async def test_a_station_introduces_itself() -> None:
-    async with attended() as (driver, _, cable):
-        await until(lambda: "clock" in driver.facts)
-        assert cable.sent[0] == (b"\n", "keep-awake")
-    assert driver.facts == {
+    async with attended() as talk:
+        await known(talk)
+    assert talk.driver.facts == {
         "version": "0.22",
         "mode": "CONTROL",
         "control": "31",
         "awake": "AWAKE",
-        # 10:15:30 on the wall where it is 09:20:00 UTC: set in UTC+01:00, and 270 s behind.
-        "clock": "2026/11/20 10:15:30, -270 s as UTC+01:00",
+        "keep-awake": "off",
+        "clock": "2026/11/20 10:15:30, +3330 s, in whole seconds",
     }
-    assert [raw for raw, _ in cable.sent if raw != b"\n"] == [
-        b"PING\n",
-        b"GET VERSION\n",
-        b"GET MODE\n",
-        b"GET CTRL\n",
-        b"GET TIME\n",
-    ]
-    assert not [frame for frame in cable.heard if frame.flaw]
+    assert talk.cable.sent[0] == (b"\n", "keep-awake")
+    assert talk.cable.lines_sent() == ["GET VERSION", "GET MODE", "GET CTRL", "GET TIME"]
+    assert not [frame for frame in talk.cable.heard if frame.flaw]
+
+
+@pytest.mark.parametrize("version", ["0.14", "0.16", "0.17", "0.18", "0.19", "0.2", "0.21"])
+async def test_so_do_older_ones(version: str) -> None:
+    async with attended(version=version, mode="READOUT") as talk:
+        await known(talk)
+    assert talk.driver.facts["version"] == version
+    assert talk.driver.facts["mode"] == "READOUT"
+    assert not [frame for frame in talk.cable.heard if frame.flaw]
 
 
 async def test_a_station_that_clears_says_so_loudly() -> None:
-    async with attended(mode="CLEAR") as (driver, _, cable):
-        await until(lambda: "clock" in driver.facts)
-    assert driver.facts["mode"] == "CLEAR (ERASES CARDS)"
-    assert "control" not in driver.facts
-    assert any("ERASED" in frame.note for frame in cable.heard)
+    async with attended(mode="CLEAR") as talk:
+        await known(talk)
+    assert talk.driver.facts["mode"] == "CLEAR (ERASES CARDS)"
+    assert "control" not in talk.driver.facts
+    assert any("ERASED" in frame.note for frame in talk.cable.heard)
 
 
 async def test_a_reset_is_followed_by_a_new_introduction() -> None:
-    async with attended(mode="FROZEN_CONTROL") as (driver, station, _):
-        await until(lambda: driver.facts.get("mode") == "FROZEN_CONTROL" and "clock" in driver.facts)
-        await station.reset(boot=0)
-        await until(lambda: driver.facts["mode"] == "READOUT")
+    async with attended(mode="FROZEN_CONTROL") as talk:
+        await known(talk)
+        await talk.station.reset(boot=0)
+        await until(lambda: talk.driver.facts["mode"] == "READOUT")
 
 
 async def test_a_board_that_starts_is_not_woken() -> None:
-    async with attended() as (driver, station, cable):
-        await station.reset(boot=0)
-        await until(lambda: "clock" in driver.facts)
-    assert b"\n" not in [raw for raw, _ in cable.sent]
+    async with attended() as talk:
+        await talk.station.reset(boot=0)
+        await known(talk)
+    assert b"\n" not in [raw for raw, _ in talk.cable.sent]
+
+
+async def test_commands_wait_until_the_board_has_started() -> None:
+    async with attended() as talk:
+        asked = asyncio.create_task(talk.tell("PING"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert talk.cable.sent == []
+        await talk.station.reset(boot=0)
+        assert (await asked).ok
+
+
+# --- keep-awake -------------------------------------------------------------------------------------------------------
 
 
 async def test_pings_keep_it_awake() -> None:
-    async with attended(keep_awake=0.01) as (driver, _, cable):
-        await until(lambda: cable.sent.count((b"PING\n", "keep-awake")) > 3)
-        await until(lambda: driver.facts["ping"].startswith("answered in"))
-    assert not [frame for frame in cable.heard if frame.flaw]
+    async with attended(keep_awake=0.01) as talk:
+        await until(lambda: talk.cable.sent.count((b"PING\n", "keep-awake")) > 3)
+        await until(lambda: talk.driver.facts.get("ping", "").startswith("answered in"))
+    assert talk.driver.facts["keep-awake"] == "PING every 0.01 s"
+    assert not [frame for frame in talk.cable.heard if frame.flaw]
 
 
-async def test_a_sleeper_is_woken_and_then_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otimcon_station, "WAKE_GAP", 0.001)
-    monkeypatch.setattr(otimcon_station, "WAKE_FOR", 0.05)
-    monkeypatch.setattr(otimcon_station, "ANSWER", 0.05)
-    async with attended(keep_awake=0.01, deaf=True) as (driver, _, cable):
-        await until(lambda: driver.facts.get("ping", "").startswith("no answer"))
-        assert cable.sent.count((b"\n", "keep-awake")) > 1
+def test_how_often_it_is_pinged() -> None:
+    assert driver_of().station.keep_awake == 4
+    assert driver_of(battery=True).station.keep_awake == 0
+    assert driver_of(battery=True, keep_awake=9).station.keep_awake == 9
+    assert driver_of(keep_awake=0).station.keep_awake == 0
+
+
+async def test_keep_awake_is_set_live() -> None:
+    async with attended(battery=True, keep_awake=None) as talk:
+        await known(talk)
+        reply = await talk.tell("KEEP AWAKE 1.5")
+        assert reply.ok
+        assert "until the engine is restarted" in reply.text
+        assert talk.driver.facts["keep-awake"] == "PING every 1.5 s"
+        assert talk.driver.silence() == 10
+        talk.driver.station.keep(0.01)
+        await until(lambda: (b"PING\n", "keep-awake") in talk.cable.sent[-2:])
+        await talk.tell("KEEP AWAKE 0")
+        assert talk.driver.facts["keep-awake"] == "off"
+        assert talk.driver.silence() is None
+
+
+async def test_a_station_that_was_off_is_known_once_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otimcon_station, "ANSWER", 0.02)
+    monkeypatch.setattr(otimcon_station, "WAKE_FOR", 0.02)
+    async with attended(keep_awake=0.01, deaf=True) as talk:
+        await until(lambda: talk.driver.facts.get("awake") == "ASLEEP?" and "ping" in talk.driver.facts)
+        assert talk.driver.facts["ping"].startswith("no answer")
+        assert talk.cable.sent.count((b"\n", "keep-awake")) > 1
         monkeypatch.setattr(otimcon_station, "ANSWER", 0.5)
-        cable.deaf = False
-        await until(lambda: "clock" in driver.facts)
+        monkeypatch.setattr(otimcon_station, "WAKE_FOR", 0.5)
+        talk.cable.deaf = False
+        await known(talk)
+        await until(lambda: talk.driver.facts["awake"] == "AWAKE")
 
 
-async def test_cards_between_question_and_answer_do_no_harm() -> None:
-    async with attended() as (driver, station, cable):
-        asked = asyncio.create_task(driver.command(Order(words="PING", by="ann")))
-        await until(lambda: (b"PING\n", "ann") in cable.sent)
-        station.touch(Card(uid=UID))
-        reply = await asked
+async def test_without_pings_a_card_makes_it_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otimcon_station, "ANSWER", 0.02)
+    monkeypatch.setattr(otimcon_station, "WAKE_FOR", 0.02)
+    async with attended(deaf=True) as talk:
+        await until(lambda: talk.driver.facts.get("awake") == "ASLEEP?")
+        monkeypatch.setattr(otimcon_station, "ANSWER", 0.5)
+        talk.cable.deaf = False
+        talk.station.touch(Card(uid=UID))
+        await known(talk)
+
+
+# --- sleep ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _short_naps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otimcon_board, "LOOP", 0.005)
+    monkeypatch.setattr(otimcon_board, "AWAKE", 0.06)
+    monkeypatch.setattr(otimcon_board, "NAP", 0.02)
+    monkeypatch.setattr(otimcon_board, "NAPS", 10**9)
+    monkeypatch.setattr(otimcon_station, "DOZES", 0.05)
+    monkeypatch.setattr(otimcon_station, "WAKE_GAP", 0.002)
+    monkeypatch.setattr(otimcon_station, "WAKE_FOR", 2)
+    monkeypatch.setattr(otimcon_station, "WAKE_DEEP", 4)
+
+
+@pytest.mark.usefixtures("_short_naps")
+@pytest.mark.parametrize("version", ["0.18", "0.19"])
+async def test_a_sleeper_is_woken_before_a_command(version: str) -> None:
+    async with attended(version=version, low_power=True) as talk:
+        await known(talk)
+        await until(lambda: talk.driver.facts["awake"] == "ASLEEP?")
+        lost = talk.station.lost
+        reply = await talk.tell("SET CTRL 45")
     assert reply.ok
-    assert reply.text.startswith("PONG after ")
-    assert [reading.tag for reading in readings(cable.heard)] == ["04A1B2C3"]
+    assert talk.station.control == 45
+    assert talk.cable.lines_sent().count("SET CTRL 45") == 1
+    assert talk.station.lost >= lost
 
 
-async def test_commands_wait_for_one_another() -> None:
-    async with attended() as (driver, _, cable):
-        replies = await asyncio.gather(
-            *(driver.command(Order(words="PING", by=f"operator {number}")) for number in range(8))
-        )
-    assert all(reply.ok for reply in replies)
-    assert not [frame for frame in cable.heard if frame.label == "unknown argument" and b"''" not in frame.raw]
+@pytest.mark.usefixtures("_short_naps")
+async def test_a_sleeper_that_nobody_expects_is_woken_once_it_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(otimcon_station, "ANSWER", 0.05)
+    async with attended(version="0.22", low_power=True) as talk:
+        await known(talk)
+        await asyncio.sleep(0.07)  # its naps have begun; they do not show
+        reply = await talk.tell("SET CTRL 45")
+    assert reply.ok
+    assert talk.station.control == 45
 
 
-async def test_old_firmware_proves_life_by_not_knowing_ping() -> None:
+@pytest.mark.usefixtures("_short_naps")
+async def test_waking_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    states: list[str] = []
+    async with attended(version="0.19", low_power=True) as talk:
+        await known(talk)
+        await until(lambda: talk.driver.facts["awake"] == "ASLEEP?")
+        talk.driver.changed = lambda: states.append(talk.driver.facts["awake"])
+        await talk.tell("PING")
+    assert states[0] == "WAKING"
+    assert states[-1] == "AWAKE"
+
+
+async def test_half_a_line_is_sent_again() -> None:
+    cable = Cable()
+    driver = driver_of(cable)
+    driver.receive(b"\r\n>", WALL)  # it is awake
+    asked = asyncio.create_task(driver.station.ask("GET MODE", "ann"))
+    await until(lambda: cable.lines_sent() == ["GET MODE"])
+    driver.receive(b"\r\nUnknown Argument 'ODE'\r\n>", WALL)
+    await until(lambda: (b"\n", "keep-awake") in cable.sent)
+    driver.receive(b"\r\nUnknown Argument ''\r\n>", WALL)
+    await until(lambda: (b"PING\n", "ann") in cable.sent)
+    driver.receive(b"\r\nPONG\r\n>", WALL)
+    await until(lambda: cable.lines_sent() == ["GET MODE"] * 2)
+    driver.receive(b"\r\nMode:CONTROL\r\n>", WALL)
+    assert await asked == [otimcon_records.Mode("CONTROL")]
+
+
+async def test_noise_of_waking_answers_nothing() -> None:
     cable = Cable()
     driver = driver_of(cable)
     driver.receive(b"\r\n>", WALL)
-    asked = asyncio.create_task(driver.command(Order(words="PING", by="ann")))
+    asked = asyncio.create_task(driver.station.ask("PING", "ann"))
     await until(lambda: cable.sent)
-    driver.receive(b"\r\nUnknown Argument 'NG'\r\n>", WALL)  # of a command mangled in its sleep
+    driver.receive(b"\r\nUnknown Argument 'NG'\r\n>", WALL)
+    driver.receive(b"\r\nUnknown Argument ''\r\n>", WALL)
+    await asyncio.sleep(0)
     assert not asked.done()
     driver.receive(b"\r\nUnknown Argument 'PING'\r\n>", WALL)
-    reply = await asked
-    assert reply.ok
-    assert "0.19 or older" in reply.text
+    assert await asked == [otimcon_records.UnknownArgument("PING")]
 
 
-async def test_commands_that_fail_say_why() -> None:
-    async with attended(deaf=True) as (driver, _, cable):
-        with pytest.raises(CommandError, match="no command"):
-            await driver.command(Order(words="SET MODE CLEAR", by="ann"))
-        with pytest.raises(CommandError, match="no answer to PING"):
-            await driver.command(Order(words="PING", by="ann"))
-    assert b"SET MODE CLEAR\n" not in [raw for raw, _ in cable.sent]
+# --- one at a time ----------------------------------------------------------------------------------------------------
+
+
+async def test_cards_between_question_and_answer_do_no_harm() -> None:
+    async with attended() as talk:
+        await known(talk)
+        asked = asyncio.create_task(talk.tell("GET MODE"))
+        await until(lambda: (b"GET MODE\n", "ann") in talk.cable.sent)
+        talk.station.touch(Card(uid=UID))
+        reply = await asked
+    assert reply.text == "mode CONTROL"
+    assert [reading.tag for reading in readings(talk.cable.heard)] == ["04A1B2C3"]
+
+
+async def test_commands_wait_for_one_another() -> None:
+    async with attended() as talk:
+        replies = await asyncio.gather(*(talk.tell("GET VERSION", f"operator {number}") for number in range(8)))
+    assert all(reply.ok for reply in replies)
+    assert not [frame for frame in talk.cable.heard if frame.label == "unknown argument" and b"''" not in frame.raw]
+
+
+async def test_a_listener_hears_cards_and_the_end_of_the_link() -> None:
+    async with attended() as talk:
+        await known(talk)
+        with talk.driver.station.listen() as cards:
+            talk.station.touch(Card(uid=UID))
+            assert await cards.next(1) == otimcon_records.Punch(31, "04A1B2C3", talk.station.clock())
+            cards.forget()
+            talk.driver.lost()
+            with pytest.raises(ConnectionError):
+                await cards.next(1)
 
 
 # --- what lines mean --------------------------------------------------------------------------------------------------
@@ -308,12 +365,15 @@ def test_the_half_line_of_a_lost_link() -> None:
 def test_clock_differences() -> None:
     noon = WALL // 10**9
     for epoch, words in (
-        (noon, "right to 1 s as UTC"),
-        (noon + 3603, "+4 s as UTC+01:00"),
-        (noon - 4 * 3600 - 1800 - 6, "-6 s as UTC-04:30"),
+        (noon, "right to 1 s"),
+        (noon - 7, "-6 s"),
+        (noon + 3603, "+4 s, and +1:00 h: set in another zone?"),
+        (noon - 4 * 3600 - 1800 - 6, "-6 s, and -4:30 h: set in another zone?"),
+        (noon + 3330, "+3330 s"),
         (noon - 86400 * 365, "365.0 days behind"),
     ):
-        assert otimcon._difference(epoch, WALL) == words
+        assert otimcon_words.difference(epoch, WALL, UTC) == words
+    assert otimcon_words.difference(noon + 3600, WALL, ZoneInfo("Europe/Paris")) == "right to 1 s"
 
 
 @given(st.lists(st.binary(max_size=80) | st.sampled_from(PRINTED), max_size=12).map(b"".join))

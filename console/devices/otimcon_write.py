@@ -1,0 +1,100 @@
+"""WRITE INFO and WRITE CONTROL: one card (otimcon.md, sections 2 and 4)."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import ClassVar
+
+from console.codecs.otimcon_records import CardError, Mode, Starting, Written
+from console.devices import otimcon_commands as table
+from console.devices.driver import CommandError, Reply
+from console.devices.otimcon_replies import reply
+from console.devices.otimcon_station import Listener
+from console.devices.otimcon_workflow import Workflow, asked
+from console.model import CommandInfo, Level, Order, Risk
+
+AGAIN = 2.0
+"""Seconds after a FAIL within which the station, which tries again while the card lies there, may still succeed."""
+README = "the firmware ignores WRITE CTRL, the README's word: sent as WRITE CONTROL"
+
+
+class Write(Workflow):
+    """Writes one card. The station waits for it in mode WRITER, and has it pending in any other mode too."""
+
+    commands: ClassVar[tuple[CommandInfo, ...]] = (table.WRITE_INFO, table.WRITE_CONTROL, table.WRITE_CTRL)
+
+    def risk(self, info: CommandInfo, values: Sequence[str]) -> Risk:
+        """See Workflow: in another mode than WRITER it asks first."""
+        table.line_of(info, values, self.station.version)
+        mode = self.station.mode
+        if mode == "WRITER":
+            return Risk(changes=True)
+        back = f"mode changes to WRITER, and back to {mode or 'what it is'} afterwards: no punches meanwhile"
+        return Risk(changes=True, destroys=back)
+
+    async def run(self, info: CommandInfo, values: Sequence[str], order: Order) -> Reply:
+        """Have the next card written, and wait for it."""
+        line = table.line_of(info, values, self.station.version)
+        if self.driver.job is not None:
+            raise CommandError(f"{self.driver.job.words} is under way; STOP ends it")
+        if info is table.WRITE_INFO and self.station.leaves_tail(line.removeprefix("WRITE INFO ")):
+            raise CommandError(
+                f"{line}: it would get the end of something longer that still waits in the station "
+                f"({self.station.pending or 'an earlier WRITE'}): let a card take that first, or reset the station"
+            )
+        self.begin(order, "asking the station")
+        was: Mode | None = None
+        try:
+            with self.station.listen() as cards:
+                async with self.station.turn(order.by) as turn:
+                    was = await asked(turn, "GET MODE", Mode)
+                    if was.mode == "FROZEN_CONTROL":
+                        raise CommandError("it is frozen at a time, and would come back frozen at now: SET MODE first")
+                    if was.mode != "WRITER":
+                        await asked(turn, "SET MODE WRITER", Mode)
+                    cards.forget()
+                    answer = await turn.ask(line)
+                taken = reply(line, answer, self.station.version, self.outlet.wall(), self.outlet.zone)
+                if not taken.ok:
+                    return taken
+                self.progress("waiting for its card")
+                done = await self._card(cards)
+        except asyncio.CancelledError as stopped:
+            if not str(stopped) or not self.station.pending:
+                raise
+            kept = "the station still has it pending, over any change of mode: the next card in mode WRITER gets it"
+            raise asyncio.CancelledError(f"{stopped}; {kept}, unless you reset it") from None
+        finally:
+            await self._back(was, order.by)
+            self.end()
+        return Reply(ok=done.ok, text=f"{done.text} ({README})") if info is table.WRITE_CTRL else done
+
+    async def _card(self, cards: Listener) -> Reply:
+        """Wait for the card. A FAIL counts once nothing better comes of it: the station tries again at once."""
+        fault, failed = "", False
+        while True:
+            try:
+                record = await cards.next(AGAIN if failed else None)
+            except TimeoutError:
+                why = f"{fault}: clear it at a CLEAR station first" if fault else "hold the card still until it bleeps"
+                return Reply(ok=False, text=f"NOT WRITTEN: {why}; the station still waits to write it")
+            match record:
+                case Written(job, True):
+                    return Reply(ok=True, text=f"WRITING {job} TO CARD: OK".replace("  ", " "))
+                case Written():
+                    failed = True
+                    self.progress("NOT WRITTEN; the station tries again while the card lies there")
+                case CardError(text):
+                    fault = text
+                case Starting():
+                    raise CommandError("the station was reset, and has forgotten it: nothing was written")
+
+    async def _back(self, was: Mode | None, by: str) -> None:
+        """Set the mode that it was in."""
+        if was is None or was.mode in ("WRITER", "FROZEN_CONTROL") or self.station.mode != "WRITER":
+            return
+        with suppress(TimeoutError, CommandError, ConnectionError):
+            now = await self.ask(f"SET MODE {was.mode}{' POS' * was.pos}", by, Mode)
+            if now.mode == was.mode:
+                return
+        self.outlet.trouble(Level.WARNING, f"left in mode WRITER, was {was.mode}: set it back with SET MODE")
