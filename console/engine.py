@@ -41,6 +41,7 @@ from console.model import (
     Origin,
     Passing,
     Resolved,
+    Retold,
     Scalar,
     Status,
     Trouble,
@@ -286,6 +287,15 @@ class Engine:
         """Every act of that word, oldest first."""
         acts = await asyncio.to_thread(self.reader.acts, after=0, limit=1_000_000)
         return [act for act in acts if act.word == word]
+
+    def retold(self, device: str) -> Retold | None:
+        """The newest retransmit or download of a device."""
+        return self.retellings.of(device, self.wall())
+
+    async def began(self) -> int:
+        """When the event's first frame came (wall ns); now, where none has."""
+        first = await asyncio.to_thread(self.reader.frames, after=0, limit=1)
+        return first[0].wall if first else self.wall()
 
     def changed(self) -> None:
         """The state is no longer what was shown last."""

@@ -21,6 +21,7 @@ from console.model import (
     Job,
     Level,
     Order,
+    Retold,
     Risk,
     Scalar,
     Sheet,
@@ -50,6 +51,12 @@ class Outlet(Protocol):
 
     async def notes(self, word: str) -> list[Act]:
         """Every act of that word, about any device, oldest first."""
+
+    def retold(self) -> Retold | None:
+        """What the journal made of the retransmit or download under way, or the last one; None: there was none."""
+
+    async def began(self) -> int:
+        """When the event's first frame came, wall ns; now, where none has."""
 
     def trouble(self, level: Level, text: str) -> None:
         """Journal an incident of the device."""

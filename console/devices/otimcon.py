@@ -13,6 +13,7 @@ from console.codecs.otimcon_records import Control, Mode, NoRtc, Record, Startin
 from console.codecs.piece import Piece
 from console.devices import otimcon_words as words_of
 from console.devices.driver import CommandError, DeviceSettings, Driver, Outlet, Reply
+from console.devices.otimcon_backup import Backup
 from console.devices.otimcon_cards import Cards
 from console.devices.otimcon_commander import Commander
 from console.devices.otimcon_setup import Setup
@@ -24,7 +25,7 @@ from console.model import CommandInfo, Heard, Order, Risk, Sheet, find
 BOOT = 2.5
 """Seconds that a board needs to start after a reset; what it gets meanwhile is lost (section 3)."""
 
-WORKFLOWS: tuple[type[Workflow], ...] = (Commander, Write, Cards, Setup)
+WORKFLOWS: tuple[type[Workflow], ...] = (Commander, Write, Cards, Setup, Backup)
 """What a station offers; its tab shows the commands in this order."""
 
 NAMED_CONTROLS = {"251": "Start", "252": "Finish"}

@@ -29,6 +29,7 @@ from console.model import (
     LinkState,
     Order,
     Outcome,
+    Retold,
     RetransmitBegin,
     RetransmitEnd,
     Risk,
@@ -267,6 +268,14 @@ class DeviceRunner:
     async def notes(self, word: str) -> list[Act]:
         """See Outlet."""
         return await self._desk.notes(word)
+
+    def retold(self) -> Retold | None:
+        """See Outlet."""
+        return self._desk.retold(self._settings.name)
+
+    async def began(self) -> int:
+        """See Outlet."""
+        return await self._desk.began()
 
     def trouble(self, level: Level, text: str) -> None:
         """See Outlet."""

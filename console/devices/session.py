@@ -7,7 +7,7 @@ from typing import Protocol
 
 from console.devices.driver import Reply
 from console.links.link import Link
-from console.model import Act, Draft, Level, Order, Scalar
+from console.model import Act, Draft, Level, Order, Retold, Scalar
 
 
 class ManagerDesk(Protocol):
@@ -31,6 +31,12 @@ class ManagerDesk(Protocol):
 
     async def notes(self, word: str) -> list[Act]:
         """Every act of that word, oldest first."""
+
+    def retold(self, device: str) -> Retold | None:
+        """See Outlet."""
+
+    async def began(self) -> int:
+        """See Outlet."""
 
     def changed(self) -> None:
         """Some device's state is no longer what it was."""

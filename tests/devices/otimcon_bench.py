@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import repeat
+from typing import Any
 
 import msgspec
 import pytest
@@ -94,13 +95,14 @@ class Bench:
         return asyncio.create_task(self.order(words, text))
 
     @asynccontextmanager
-    async def plugged(self, **station: object) -> AsyncIterator[Station]:
+    async def plugged(self, **station: Any) -> AsyncIterator[Station]:
         """A station on the cable, for as long as the block lasts."""
         plug = Plug(self.cable)
-        made = Station(plug, **{"clock": NOON - 270, "baud": 1_000_000, "low_power": False, **station})  # type: ignore[arg-type]
+        known: dict[str, Any] = {"clock": NOON - 270, "baud": 1_000_000, "low_power": False}
+        made = Station(plug, **{**known, **station})
         self.cable.mend()
         await until(lambda: self.cable.a.link)
-        await self.cable.b.open(plug)  # type: ignore[arg-type]
+        await self.cable.b.open(plug)
         running = asyncio.create_task(made.run())
         try:
             yield made

@@ -3,7 +3,7 @@
 import time
 from datetime import UTC, tzinfo
 
-from console.model import Act, Level, Scalar
+from console.model import Act, Level, Retold, Scalar
 
 
 class Nowhere:
@@ -27,6 +27,12 @@ class Nowhere:
 
     async def notes(self, word: str) -> list[Act]:
         return [act for act in self.acts if act.word == word]
+
+    def retold(self) -> Retold | None:
+        return None
+
+    async def began(self) -> int:
+        return self.wall()
 
     def trouble(self, level: Level, text: str) -> None:
         self.told.append((level, text))

@@ -20,6 +20,7 @@ from console.model import (
     Order,
     Origin,
     Reading,
+    Retold,
     RetransmitBegin,
     RetransmitEnd,
     Scalar,
@@ -142,6 +143,12 @@ class MemoryDesk:
 
     async def notes(self, word: str) -> list[Act]:
         return [act for act in self.acts if act.word == word]
+
+    def retold(self, device: str) -> Retold | None:
+        return None
+
+    async def began(self) -> int:
+        return self.frames[0].wall if self.frames else self.wall()
 
     def changed(self) -> None:
         self.changes += 1
