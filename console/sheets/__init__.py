@@ -20,6 +20,7 @@ PAGE = 1000
 
 SHEETS: dict[str, str] = {
     "chutes": "console.sheets.chutes",
+    "finish": "console.sheets.finish",
     "laps": "console.sheets.laps",
     "offered": "console.sheets.offered",
 }

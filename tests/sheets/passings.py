@@ -1,10 +1,11 @@
 """Passings for sheets, and a reader that has nothing but them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
-from console.model import SECOND, Basis, Kind, Origin, Passing, Phase, Resolved, Scalar, Status
+from console.model import SECOND, Basis, Kind, Origin, Passing, Phase, Scalar, Status
 from console.sheets import Sources
+from console.timing.bind import Binder
 
 NOON = 1_780_308_000 * SECOND
 
@@ -49,6 +50,19 @@ def lap(seq: int, lane: int, printed: int, total: str, split: str, **changes: ob
     return passing(seq, Kind.LAP, time=total, ns=ns_of(total), channel=str(lane), extra=extra, **changes)
 
 
+def place(seq: int, number: int, time: str = "00:15:42.07", bib: str | None = None, **changes: object) -> Passing:
+    """A PRIMARY line, or with a bib a SELECT line."""
+    extra: dict[str, Scalar] = {"chute": 11, "place_in_lane": number, "place": number}
+    own = {"channel": "11", "extra": extra} | changes
+    return passing(seq, Kind.SELECT if bib else Kind.PLACE, time=time, bib=bib, **own)
+
+
+def edit(seq: int, of: int, bib: str | None, by: str = "anna", was: str | None = None) -> Passing:
+    """An operator's word about the place `of`."""
+    extra: dict[str, Scalar] = {"by": by, "was": was}
+    return passing(seq, Kind.PLACE, bib=bib, status=Status.EDITED, of=of, change="bib", extra=extra)
+
+
 class ListReader:
     """Answers pages from a list, as the journal's reader does."""
 
@@ -77,14 +91,21 @@ class ListReader:
         )
         return [one for one, _ in zip(wanted, range(limit), strict=False)]
 
+    def about(self, seqs: Iterable[int]) -> list[Passing]:
+        """Every row about these, or about one that is."""
+        known = set(seqs)
+        found = []
+        for one in self.rows:  # what a row is about came before it
+            if one.of in known:
+                known.add(one.seq)
+                found.append(one)
+        return found
 
-def sources(rows: list[Passing], device: str = "chute", bibs: dict[int, str] | None = None) -> Sources:
-    """Sources of these rows; `bibs` are what is known beside what the passings say."""
-    return Sources(
-        device=device,
-        reader=ListReader(rows),  # type: ignore[arg-type]
-        resolve=lambda one: Resolved(
-            passing=one, utc=None, point=None, bib=(bibs or {}).get(one.seq, one.bib), name=None
-        ),
-        zone=ZoneInfo("UTC"),
-    )
+
+def sources(rows: list[Passing], device: str = "chute") -> Sources:
+    """Sources of these rows."""
+    zone = ZoneInfo("UTC")
+    binder = Binder(zone)
+    binder.add_edits(one for one in rows if one.status is Status.EDITED)
+    reader = ListReader(rows)
+    return Sources(device=device, reader=reader, resolve=binder.resolve, zone=zone)  # type: ignore[arg-type]

@@ -1,19 +1,19 @@
 """How many finishers each event and chute has."""
 
-from console.model import Kind, Status
+from console.model import Status
 from console.sheets import make
-from tests.sheets.passings import passing, sources
+from tests.sheets.passings import edit, lap, place, sources
 
 
 def test_places_are_counted_by_event_and_chute() -> None:
     rows = [
-        passing(1, Kind.PLACE, channel="11", time="00:15:42.07"),
-        passing(2, Kind.SELECT, channel="11", time="00:15:44.90", bib="123"),
-        passing(3, Kind.SELECT, channel="11", time="00:15:42.07", bib="9", status=Status.JOINED, of=1),
-        passing(4, Kind.PLACE, channel="12", time="00:16:00.00", event="002"),
-        passing(5, Kind.LAP, channel="1", time="00:16:00.00"),
+        place(1, 1, "00:15:42.07"),
+        place(2, 2, "00:15:44.90", "123"),
+        place(3, 1, "00:15:42.07", "9", status=Status.JOINED, of=1),
+        place(4, 1, "00:16:00.00", event="002", channel="12"),
+        lap(5, 1, 1, "00:16:00.00", "16:00.00"),
     ]
-    sheet = make("chutes", sources(rows, bibs={1: "9"}))
+    sheet = make("chutes", sources(rows))
     assert [heading.strip() for heading in sheet.columns] == [
         "RUN", "EVENT", "CHUTE", "PLACES", "WITHOUT BIB", "FIRST", "LAST",
     ]  # fmt: skip
@@ -24,8 +24,13 @@ def test_places_are_counted_by_event_and_chute() -> None:
     assert sheet.marks == {1: "warn"}
 
 
+def test_a_bib_given_by_hand_names_and_one_taken_away_does_not() -> None:
+    rows = [place(1, 1), place(2, 2, bib="7"), edit(3, 1, "1204"), edit(4, 2, None, was="7")]
+    assert [row[3:5] for row in make("chutes", sources(rows)).rows] == [("2", "1")]
+
+
 def test_devices_are_told_apart_where_all_are_meant() -> None:
-    rows = [passing(1, Kind.PLACE, channel="11"), passing(2, Kind.PLACE, channel="11", device="mat")]
+    rows = [place(1, 1), place(2, 1, device="mat")]
     sheet = make("chutes", sources(rows, device=""))
     assert [row[0] for row in sheet.rows] == ["chute", "mat"]
     assert all(len(row) == len(sheet.columns) for row in sheet.rows)
