@@ -152,6 +152,8 @@ class Office:
         """A table made from the journal, else one that the device's driver keeps."""
         if name not in SHEETS:
             return self._engine.manager.sheet(device, name)
+        if device:
+            self._known_device(device)
         sources = Sources(device=device, reader=self._reader, resolve=self._engine.resolve, zone=self._engine.zone)
         async with self._page:
             return await asyncio.to_thread(make, name, sources)
