@@ -2,13 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from time import monotonic
 from typing import ClassVar, Literal
+
+from msgspec import structs
 
 from console.codecs import thcom
 from console.codecs.piece import Piece
+from console.codecs.thcom_layouts import days
 from console.codecs.thcom_records import (
-    Ack,
-    Command,
     DownloadEnd,
     DownloadStart,
     Ident,
@@ -20,15 +24,20 @@ from console.codecs.thcom_records import (
     RunOpen,
     Serial,
     Speed,
+    Synchro,
     Time,
     tag_of,
 )
+from console.devices import thcom_jobs as jobs
 from console.devices.driver import CommandError, DeviceSettings, Driver, Outlet, Reply
-from console.devices.thcom_words import PARAMETERS, explain
-from console.model import Basis, CommandInfo, EventIs, Fact, Heard, Kind, Order, Origin, Reading, Scalar
+from console.devices.thcom_commands import COMMANDS, read
+from console.devices.thcom_status import told
+from console.devices.thcom_talk import Talk
+from console.devices.thcom_words import PARAMETERS, explain, time_in_words
+from console.model import SECOND, Basis, CommandInfo, EventIs, Fact, Heard, Kind, Order, Origin, Reading, Risk, Scalar
 
-ANSWER_WITHIN = 2.0
-"""Seconds for a device to answer a command."""
+OPENING = 1.0
+"""Seconds of quiet after which a device that was just connected is asked who it is."""
 
 SILENT_AFTER = 30.0
 """Seconds without a byte from a device that does send keep-alives on TCP. Inferred: their interval is not documented; a
@@ -58,23 +67,24 @@ class Thcom(Driver[ThcomSettings]):
 
     settings_type = ThcomSettings
     shown = "THCOM08"
-    commands: ClassVar[tuple[CommandInfo, ...]] = (
-        CommandInfo(words="#SN", help="ask for serial number, type and version"),
-        CommandInfo(words="PING", help="the same, as a proof of life"),
-    )
+    commands: ClassVar[tuple[CommandInfo, ...]] = COMMANDS
 
     def __init__(self, settings: ThcomSettings, outlet: Outlet, changed: Callable[[], None] = lambda: None) -> None:
         super().__init__(settings, outlet, changed)
         self._serial = bool(settings.port)
         self._decoder = thcom.Decoder(self._serial)
         self._keeps_alive = False
+        self._heard_at = 0.0
+        """When the last byte came, monotonic seconds."""
         self._run: str | None = None
         """The run that is being downloaded."""
         self._live: dict[str, int] = {}
         self._downloaded: dict[str, int] = {}
-        self._one_at_a_time = asyncio.Lock()
-        self._asked: asyncio.Future[Reply] | None = None
-        self._accepted = False
+        self.talk = Talk(outlet, lambda: self._serial or self._decoder.checksums)
+        self.download: jobs.Download | None = None
+        """The run that was asked for."""
+        self.by_hand = 0
+        """Impulses on M1 so far: what 008 gives where no synchro waits for it."""
 
     def opened(self) -> None:
         """The link has opened."""
@@ -83,14 +93,14 @@ class Thcom(Driver[ThcomSettings]):
 
     def receive(self, data: bytes, wall: int) -> list[Heard]:
         """Cut and decode a chunk."""
+        self._heard_at = monotonic()
         return [self._heard(piece) for piece in self._decoder.receive(data)]
 
     def lost(self) -> list[Heard]:
         """The link is gone."""
         heard = [self._heard(piece) for piece in self._decoder.flush()]
         self._run = None
-        if self._asked and not self._asked.done():
-            self._asked.set_exception(CommandError("#SN: the link was lost before the device answered"))
+        self.talk.lost()
         return heard
 
     def silence(self) -> float | None:
@@ -99,25 +109,60 @@ class Thcom(Driver[ThcomSettings]):
             return super().silence()
         return SILENT_AFTER if self._keeps_alive and not self._serial else None
 
+    async def attend(self) -> None:
+        """Ask once who it is and how it is, when it is quiet; a device that does not answer is left in peace."""
+        self._heard_at = monotonic()
+        while (wait := self._heard_at + OPENING - monotonic()) > 0:  # noqa: ASYNC110 - it is time that is waited for
+            await asyncio.sleep(wait)
+        with suppress(CommandError, ConnectionError):
+            await jobs.status(self)
+        await super().attend()
+
+    def risk(self, words: str) -> Risk:
+        """What a command may do, its arguments checked; so none with a password ever gets further."""
+        info = read(words)[0].info
+        return Risk(changes=info.changes, destroys=info.destroys, sets_clock=info.sets_clock)
+
     async def command(self, order: Order) -> Reply:
-        """Ask for the serial number; the answer is AK, then SN."""
-        words, by = order.words, order.by
-        if words.strip().upper() not in ("#SN", "PING"):
-            raise CommandError(f"{self.settings.name}: no command {words!r}; this device takes #SN or PING")
-        async with self._one_at_a_time:
-            self._accepted = False
-            self._asked = asyncio.get_running_loop().create_future()
-            try:
-                frame = thcom.basic("#SN", self._serial or self._decoder.checksums)
-                self.outlet.send(frame, by=by, label="#SN")
-                async with asyncio.timeout(ANSWER_WITHIN):
-                    return await self._asked
-            except TimeoutError:
-                so_far = "accepted (AK C), but no SN came" if self._accepted else "no answer"
-                advice = "check that the device is on and that its cable carries both directions"
-                raise CommandError(f"#SN: {so_far} within {ANSWER_WITHIN:g} s; {advice}") from None
-            finally:
-                self._asked = None
+        """Send a command, and wait for its answer; or do what takes several."""
+        host, values = read(order.words)
+        self.check_free()
+        match host.info.words:
+            case "STATUS":
+                return await jobs.status(self, order.by)
+            case "SET CLOCK":
+                return await jobs.set_clock(self, order, *values)
+            case "START LIST":
+                return await jobs.start_list(self, order)
+            case "DOWNLOAD RUN" | "#DL":
+                return await jobs.download(self, order, int(values[0]))
+            case "PING":
+                host, values = read("#SN")
+            case "#WC 014" if len(values) == 3:
+                today = datetime.fromtimestamp(self.outlet.wall() / SECOND, self.outlet.zone)
+                values.append(str(days(today.date())))
+        data = host.data(values)
+        answer = await self.talk.ask(data, by=order.by, wants=host.wants(values) if host.wants else None)
+        if not answer.accepted:
+            return Reply(ok=False, text=answer.refusal(host.info.words, host.rejected))
+        return _reply(host.info.words, answer.record)
+
+    # --- for the jobs ---
+
+    def check_free(self) -> None:
+        """Raises CommandError while a command is under way that wants the device for itself."""
+        if self.job:
+            raise CommandError(f"{self.settings.name} is at {self.job.words!r} ({self.job.text}): wait, or STOP it")
+
+    def progress(self, done: int, text: str) -> None:
+        """How far the job has got."""
+        if self.job:
+            self.job = structs.replace(self.job, done=done, text=text)
+            self.changed()
+
+    def line_time(self, data: str) -> float:
+        """Seconds that a frame is on the way: ten bits a byte on a serial line, nothing that is known on TCP."""
+        return len(self.talk.frame(data)) * 10 / self.settings.baud if self._serial else 0.0
 
     @classmethod
     def explain(cls, raw: bytes) -> dict[str, str]:
@@ -128,7 +173,12 @@ class Thcom(Driver[ThcomSettings]):
 
     def _heard(self, piece: Piece[Record]) -> Heard:
         label = tag_of(piece.record) if piece.record else piece.flaw.partition(":")[0]
-        facts = () if piece.flaw or piece.record is None else self._facts(piece.record)
+        record = None if piece.flaw else piece.record
+        facts = self._facts(record) if record else ()
+        if record:
+            self.talk.hear(record)
+        if self.download:
+            self.download.hear(record)
         return Heard(raw=piece.raw, label=label, facts=facts, flaw=piece.flaw)
 
     def _facts(self, record: Record) -> tuple[Fact, ...]:
@@ -153,15 +203,11 @@ class Thcom(Driver[ThcomSettings]):
             case Ident(serial=serial):
                 self.facts["serial"] = serial
             case Serial():
-                self._identified(record)
-            case Ack(code=code):
-                self._acknowledged(code)
+                self.facts |= _told(record)
             case Parameter(number=number, value=value) if number in PARAMETERS:
-                self.facts[PARAMETERS[number]] = value
+                self.facts[PARAMETERS[number]] = told(number, value)
             case KeepAlive():
                 self._keeps_alive = True
-            case Command() | _:
-                pass
         return ()
 
     def _time(self, time: Time) -> Reading:
@@ -175,6 +221,7 @@ class Thcom(Driver[ThcomSettings]):
         if state == "I":
             extra["ideal"] = True
         recalled = time.tag[0] != "T"
+        self.by_hand += time.tag == "TN" and time.channel == "M1"
         identity = f"{time.channel}/{time.sequence}/{time.ns}/{time.day or 0}"
         if state == "I":
             # An ideal start stands beside the impulse of the same number, it does not correct it (inferred).
@@ -231,29 +278,35 @@ class Thcom(Driver[ThcomSettings]):
             del counts[next(iter(counts))]
         return count
 
-    # --- answers ---
 
-    def _identified(self, serial: Serial) -> None:
-        told = {
-            "type": serial.type,
-            "serial": serial.serial,
-            "version": serial.version,
-            "docking": f"{serial.docking_serial} {serial.docking_version}".strip(),
-        }
-        told = {name: value for name, value in told.items() if value}
-        self.facts |= told
-        if self._asked and not self._asked.done():
-            text = " ".join(filter(None, (serial.type, serial.serial, serial.version)))
-            self._asked.set_result(Reply(ok=True, text=text, data=dict(told)))
+def _reply(words: str, record: Record | None) -> Reply:
+    """What came of a command that was accepted."""
+    match record:
+        case Serial():
+            data = _told(record)
+            text = " ".join(filter(None, (record.type, record.serial, record.version)))
+            return Reply(ok=True, text=text, data=dict(data))
+        case Ident(serial=serial):
+            return Reply(ok=True, text=f"serial number {serial}", data={"serial": serial})
+        case Synchro(time=time, date=date):
+            return Reply(ok=True, text=f"{time} {date} in its next second", data={"time": time, "date": date})
+        case Parameter(number=number, value=value):
+            name, inner = PARAMETERS.get(number, "parameter"), told(number, value)
+            words = f"{inner} ({value})" if inner != value else value
+            return Reply(ok=True, text=f"{name} ({number}): {words}", data={"parameter": number, "value": value})
+        case Time():
+            return Reply(ok=True, text=f"{time_in_words(record)}; offered (sheet offered) if it never arrived live")
+    return Reply(ok=True, text=f"{words}: accepted (AK C)")
 
-    def _acknowledged(self, code: str) -> None:
-        if not self._asked or self._asked.done():
-            return
-        if code == "C":
-            self._accepted = True
-        else:
-            why = "the device rejects it (AK F)" if code == "F" else "this device does not support it (AK R)"
-            self._asked.set_result(Reply(ok=False, text=f"#SN: {why}"))
+
+def _told(serial: Serial) -> dict[str, str]:
+    told = {
+        "type": serial.type,
+        "serial": serial.serial,
+        "version": serial.version,
+        "docking": f"{serial.docking_serial} {serial.docking_version}".strip(),
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _bib(bib: str | None) -> str | None:

@@ -26,6 +26,8 @@ from console.codecs.thcom_records import (
     Time,
     Unknown,
 )
+from console.devices.thcom_commands import SECRETS
+from console.devices.thcom_status import told
 
 PARAMETERS = {
     "001": "precision",
@@ -133,8 +135,14 @@ def _words(record: Record) -> dict[str, str]:
         case Ack(code=code):
             return {"message": f"AK {code}: command {ANSWERS[code]}"}
         case Parameter(number=number, value=value):
-            name = PARAMETERS.get(number, "value not shown" if number == "030" else "unknown")
-            return {"message": f"&P {number}: {name}", **({} if number == "030" else {"value": value})}
+            if number == "030" and value[:1].lower() in SECRETS:
+                return {"message": "&P 030: password of the server link, not shown"}
+            words, name = told(number, value), PARAMETERS.get(number, "GSM settings" if number == "030" else "unknown")
+            return {
+                "message": f"&P {number}: {name}",
+                "value": value,
+                **({"in words": words} if words != value else {}),
+            }
         case DeviceEvent(tag=tag, text=text):
             return {"message": f"{tag}: key, beep or display event", "data": text}
         case Synchro():
@@ -142,11 +150,20 @@ def _words(record: Record) -> dict[str, str]:
         case Login(tag=tag):
             return {"message": f"{tag}: {'user name' if tag == 'UN' else 'password'} of the server link, not shown"}
         case Command(name=name, text=text):
-            secret = name == "GP" or text.startswith("030")
+            setting = text.removeprefix("030 ") if name == "WP" else text
+            secret = (name == "GP" or setting != text) and setting[:1].lower() in SECRETS
             arguments = {"arguments": "not shown" if secret else text} if text else {}
             return {"message": f"#{name}: {COMMANDS.get(name, 'command')}", **arguments}
         case Unknown(text=text):
             return {"message": "not in THCOM08", "text": text}
+
+
+def time_in_words(record: Time) -> str:
+    """A time on one line: `bib 16, 72 on M5, 12:13:56.77984, 2006-06-02`."""
+    who = f"bib {record.bib}" if record.bib else "no bib"
+    state = "" if record.tag[1] == "N" else f", {STATES[record.tag[1]]}"
+    date = f", {_date(record.day)}" if record.day else ""
+    return f"{who}, {record.sequence} on {record.channel}, {record.time}{date}{state}"
 
 
 def _date(day: int | None) -> str:

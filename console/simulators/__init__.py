@@ -3,6 +3,7 @@
 SIMULATORS = {
     "timemachine": "console.simulators.timemachine",
     "cp545": "console.simulators.cp545",
+    "gsm-docking": "console.simulators.gsm_docking",
     "otimcon": "console.simulators.otimcon",
     "software": "console.simulators.software",
     "scoring-tsv1": "console.simulators.scoring",

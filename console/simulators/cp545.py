@@ -20,8 +20,9 @@ from console.codecs.thcom_records import Command
 from console.exit import Exit, Failure
 from console.links.address import format_address, parse_address
 from console.model import SECOND
-from console.simulators.cp545_device import REJECTED, Answer, Device
+from console.simulators.cp545_device import Answer, Device
 from console.simulators.cp545_sockets import Connection, Everybody, Line, Outbox, Socket
+from console.simulators.gsm_docking import REJECTED
 from console.simulators.port import (
     Faults,
     MisbehavingPort,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from console.codecs import thcom
 from console.codecs.thcom_records import Command, time_ns
 from console.model import SECOND
+from console.simulators.gsm_docking import ACCEPTED, REJECTED, UNSUPPORTED, Docking
 from console.timing.bind import DAY, utc_to_local
 
 MEMORY = 20_000
@@ -39,7 +40,8 @@ class Stored(NamedTuple):
         return thcom.time_line(source + self.state, self.bib, self.sequence, self.channel, self.ns, self.day)
 
 
-ACCEPTED, REJECTED, UNSUPPORTED = "AK C", "AK F", "AK R"
+GSM = ("030", "034", "035")
+"""Parameters of the docking, the server link and the sockets."""
 
 
 class Device:
@@ -54,16 +56,30 @@ class Device:
         self.now: Callable[[], int] = time.time_ns
         self.offset = 0
         """ns by which its clock is fast."""
-        self.parameters = {"001": "5", "002": "01", "010": "01 02 00:00 01/01/20 00", "025": "00 069", "038": "099"}
+        self.parameters = {
+            "001": "5",
+            "002": "01",
+            "006": "00",
+            "010": "01 02 00:00 01/01/20 00",
+            "025": "00 069",
+            "026": "0001",
+            "038": "099",
+        }
+        self.docking: Docking | None = None
+        """The GSM docking on its cable, if there is one; it answers for the parameters of GSM."""
+        self.tells_synchro_time = True
+        """False: `#!T` is ignored, as by a CP540 of version VE07 (section 2.3)."""
         self.printed: deque[str] = deque(maxlen=1000)
         self.start_list: deque[str] = deque(maxlen=10_000)
+        self.unlisted: set[str] = set()
+        """Bibs that its start list rejects: `0012`."""
         self.run: int | None = None
         self._runs: dict[int, deque[str | tuple[str, int]]] = {}
         self._names: dict[int, str] = {}
         self._sequence: dict[str, int] = {}
         self._times: dict[tuple[str, int], Stored] = {}
         self._synchro: int | None = None
-        """The wall-clock digits at which the clock will start."""
+        """Ready for synchro: the wall-clock digits at which the clock will start."""
 
     # --- what happens at the device ---
 
@@ -105,9 +121,11 @@ class Device:
                 case "ID":
                     return Answer([ACCEPTED, f"ID {self.serial_number:05}"])
                 case "SN":
-                    return Answer([ACCEPTED, thcom.serial_line(self.serial_number, self.kind, self.version)])
+                    docking = f" {self.docking.serial_number:05} {self.docking.version}" if self.docking else ""
+                    own = thcom.serial_line(self.serial_number, self.kind, self.version)
+                    return Answer([ACCEPTED, own + docking])
                 case "!T":
-                    return Answer([ACCEPTED, self._synchro_line()])
+                    return Answer([ACCEPTED, self._synchro_line()] if self.tells_synchro_time else [])
                 case "PL":
                     return self._accept(len(command.text) <= 24, self.printed.append, command.text)
                 case "BM":
@@ -122,6 +140,8 @@ class Device:
                     return Answer([ACCEPTED, *self._download(int(words[0]))])
                 case "EE":
                     return Answer([ACCEPTED if command.text in ("0", "1") else REJECTED])
+                case "RP" | "WP" if words[0] in GSM:
+                    return Answer(self.docking.answer(command) if self.docking else [UNSUPPORTED])
                 case "RP":
                     number = words[0]
                     return Answer([ACCEPTED, f"&P {number} {self.parameters[number]}"])
@@ -147,12 +167,17 @@ class Device:
                 return self._accept(text == "12345", self._clear)
             case "007":
                 kind, clock, day = words
-                self._synchro = _digits(clock, day)
+                digits = _digits(clock, day)
                 if kind not in ("01", "02", "03", "04", "05"):
                     return Answer([REJECTED])
+                self._synchro = digits
                 return Answer([ACCEPTED])
             case "008":
                 return Answer([ACCEPTED], self._by_hand(int(text)))
+            case "012":
+                run, target = words
+                int(target, 16)
+                return Answer([ACCEPTED if int(run) in self._runs else REJECTED])  # to other ports than this one
             case "013":
                 return Answer([ACCEPTED], [self._identify(_channel(words[0]), int(words[1]), words[2])])
             case "014":
@@ -174,6 +199,9 @@ class Device:
         if self._synchro is None:
             return self.impulse(f"M{number}")
         self.offset = self._synchro - utc_to_local(self.now(), self.zone)
+        shown = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self._synchro // SECOND)
+        # As a CP540 really answers: hours and minutes only, and two zeros behind the date.
+        self.parameters["010"] = f"02 02 {shown:%H:%M %d/%m/%y} 00"
         self._synchro = None
         return []
 
@@ -188,7 +216,8 @@ class Device:
 
     def _list(self, text: str) -> Answer:
         if text.startswith("A"):
-            return self._accept(text[1:].strip().isdecimal(), self.start_list.append, text[1:].strip())
+            bib = text[1:].strip()
+            return self._accept(bib.isdecimal() and bib not in self.unlisted, self.start_list.append, bib)
         if text == "R":
             self.start_list.clear()
         return Answer([ACCEPTED if text in ("R", "C") else REJECTED])

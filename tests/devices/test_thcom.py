@@ -1,6 +1,5 @@
 """The THCOM08 driver: what frames mean for timing, what the device said of itself, and its commands."""
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.codecs import thcom
-from console.devices.driver import CommandError, Reply
 from console.devices.thcom import Thcom, ThcomSettings
-from console.model import Basis, EventIs, Heard, Kind, Order, Origin, Reading
+from console.model import Basis, EventIs, Heard, Kind, Origin, Reading
 from tests.devices.outlet import Nowhere
 
 VECTORS: list[dict[str, Any]] = json.loads(
@@ -21,26 +19,13 @@ VECTORS: list[dict[str, Any]] = json.loads(
 )
 
 
-class Line(Nowhere):
-    """An outlet that keeps what was sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent: list[bytes] = []
-        self.written = asyncio.Event()
-
-    def send(self, raw: bytes, *, by: str = "", label: str = "", mask: bytes = b"") -> None:
-        self.sent.append(raw)
-        self.written.set()
-
-
 def serial_driver() -> Thcom:
-    return Thcom(ThcomSettings(name="start", type="thcom", port="/dev/x"), Line())
+    return Thcom(ThcomSettings(name="start", type="thcom", port="/dev/x"), Nowhere())
 
 
 def tcp_driver(silent_after: float | None = None) -> Thcom:
     settings = ThcomSettings(name="start", type="thcom", address="192.168.1.50:7000", silent_after=silent_after)
-    return Thcom(settings, Line())
+    return Thcom(settings, Nowhere())
 
 
 def hear(driver: Thcom, *lines: str) -> list[Heard]:
@@ -178,7 +163,7 @@ def test_what_the_device_said_of_itself() -> None:
         "serial": "04811",
         "version": "VB10",
         "precision": "5",
-        "power": "00 069",
+        "power": "6.9 V",
     }
     hear(driver, "CL 01")
     assert driver.facts["run"] == "01 (closed)"
@@ -216,65 +201,6 @@ def test_silence_is_judged_by_what_the_device_is_used_to() -> None:
     never = tcp_driver(silent_after=0)
     never.receive(b"\r\n", 0)
     assert never.silence() is None
-
-
-# --- commands ---------------------------------------------------------------------------------------------
-
-
-async def asked(driver: Thcom, words: str, *answers: str) -> tuple[Reply, list[bytes]]:
-    line = driver.outlet
-    assert isinstance(line, Line)
-    line.written.clear()
-    task = asyncio.create_task(driver.command(Order(words=words, by="test")))
-    await line.written.wait()
-    hear(driver, *answers)
-    return await task, line.sent
-
-
-@pytest.mark.parametrize("words", ["#SN", "PING", "ping"])
-async def test_ask_who_it_is(words: str) -> None:
-    reply, sent = await asked(serial_driver(), words, "AK C", "SN 04811 CP545 VB10")
-    assert sent == [b"#SN\t00A1\r\n"]
-    assert reply == Reply(
-        ok=True, text="CP545 04811 VB10", data={"type": "CP545", "serial": "04811", "version": "VB10"}
-    )
-
-
-async def test_tcp_commands_have_a_checksum_where_the_device_sends_them() -> None:
-    driver = tcp_driver()
-    _, sent = await asked(driver, "#SN", "AK C", "SN 04811 CP545 VB10")
-    _, sent = await asked(driver, "#SN", "AK C", "SN 04811 CP545 VB10")
-    assert sent == [b"#SN\r\n", b"#SN\t00A1\r\n"]
-
-
-@pytest.mark.parametrize(("code", "words"), [("F", "rejects"), ("R", "does not support")])
-async def test_a_refusal_is_an_answer(code: str, words: str) -> None:
-    reply, _ = await asked(serial_driver(), "#SN", f"AK {code}")
-    assert reply.ok is False
-    assert words in reply.text
-
-
-async def test_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("console.devices.thcom.ANSWER_WITHIN", 0.01)
-    with pytest.raises(CommandError, match="no answer within"):
-        await serial_driver().command(Order(words="#SN", by="test"))
-    with pytest.raises(CommandError, match="no SN came"):
-        await asked(serial_driver(), "#SN", "AK C")
-
-
-async def test_the_link_is_lost_meanwhile() -> None:
-    driver = serial_driver()
-    assert isinstance(driver.outlet, Line)
-    task = asyncio.create_task(driver.command(Order(words="PING", by="test")))
-    await driver.outlet.written.wait()
-    driver.lost()
-    with pytest.raises(CommandError, match="link was lost"):
-        await task
-
-
-async def test_other_commands_are_unknown() -> None:
-    with pytest.raises(CommandError, match="no command '#MC'"):
-        await serial_driver().command(Order(words="#MC", by="test"))
 
 
 # --- in words ---------------------------------------------------------------------------------------------
