@@ -53,7 +53,8 @@ class Commander(Workflow):
         """See Workflow."""
         if info is table.KEEP_AWAKE:
             return self._keep_awake(values[0])
-        line = table.line_of(info, values, self.station.version)
+        matters = info.changes or info is table.BLEEP
+        line = table.line_of(info, values, await self.version(order.by) if matters else self.station.version)
         if self.driver.job is not None and self.risk(info, values).changes:
             raise CommandError(f"{self.driver.job.words} is under way; STOP ends it")
         if info is table.RAW:

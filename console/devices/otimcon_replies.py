@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import tzinfo
 
+from console.codecs.otimcon import CONTROL_MODES
 from console.codecs.otimcon_records import (
     BackupBegin,
     BackupEnd,
@@ -25,6 +26,7 @@ from console.codecs.otimcon_records import (
 from console.devices.driver import Reply
 from console.devices.otimcon_commands import CLEARS, CRAZY, NUMBERS, moment
 from console.devices.otimcon_words import control_name, difference
+from console.model import Scalar
 
 EXACT = 2
 """Seconds by which a clock may have gone on until it was read back."""
@@ -100,7 +102,7 @@ def said(record: Record) -> str:
         case UnknownArgument(word):
             return f"Unknown Argument {word!r}"
         case Warned(text):
-            return f"WARNING: {text}"
+            return f"WARNING: {text.rstrip('.')}."
         case Refused(text):
             return f"ERROR: {text}"
         case Pong():
@@ -172,13 +174,10 @@ def _set_control(wanted: int, record: Record, warnings: list[str]) -> Reply:
             return Reply(ok=True, text=f"control {control_name(number)}{readme}", data={"control": number})
         case Control(number):
             return _no(f"its control number is {control_name(number)}, not {control_name(wanted)}: send it again")
-        case Mode(mode):
-            return Reply(
-                ok=True,
-                text=f"control {control_name(wanted)} is stored, though it answers {'; '.join(warnings)} It is in mode "
-                f"{mode}, and tells its number in a control mode only{readme}",
-                data={"control": wanted, "mode": mode},
-            )
+        case Mode(mode) if warnings and mode not in CONTROL_MODES:
+            why = f"though it answers WARNING: {'; '.join(warnings)} In mode {mode} it does not tell its number"
+            data: dict[str, Scalar] = {"control": wanted, "mode": mode}
+            return Reply(ok=True, text=f"control {control_name(wanted)} is stored, {why}{readme}", data=data)
         case _:
             return _no(f"it answered {said(record)}, which is no answer to SET CTRL")
 

@@ -59,6 +59,12 @@ class Workflow:
 
     # --- for the workflows ---
 
+    async def version(self, by: str) -> str:
+        """The firmware's version, asked for where it has not been told yet. Raises TimeoutError, ConnectionError."""
+        if not self.station.version:
+            await self.station.ask("GET VERSION", by)
+        return self.station.version
+
     async def ask(self, words: str, by: str, expected: type[R]) -> R:
         """Ask the station alone; see `asked`."""
         async with self.station.turn(by) as turn:

@@ -34,7 +34,7 @@ class Write(Workflow):
 
     async def run(self, info: CommandInfo, values: Sequence[str], order: Order) -> Reply:
         """Have the next card written, and wait for it."""
-        line = table.line_of(info, values, self.station.version)
+        line = table.line_of(info, values, await self.version(order.by))
         if self.driver.job is not None:
             raise CommandError(f"{self.driver.job.words} is under way; STOP ends it")
         if info is table.WRITE_INFO and self.station.leaves_tail(line.removeprefix("WRITE INFO ")):
@@ -44,6 +44,7 @@ class Write(Workflow):
             )
         self.begin(order, "asking the station")
         was: Mode | None = None
+        sent = False
         try:
             with self.station.listen() as cards:
                 async with self.station.turn(order.by) as turn:
@@ -53,6 +54,7 @@ class Write(Workflow):
                     if was.mode != "WRITER":
                         await asked(turn, "SET MODE WRITER", Mode)
                     cards.forget()
+                    sent = True
                     answer = await turn.ask(line)
                 taken = reply(line, answer, self.station.version, self.outlet.wall(), self.outlet.zone)
                 if not taken.ok:
@@ -60,7 +62,7 @@ class Write(Workflow):
                 self.progress("waiting for its card")
                 done = await self._card(cards)
         except asyncio.CancelledError as stopped:
-            if not str(stopped) or not self.station.pending:
+            if not (str(stopped) and sent):
                 raise
             kept = "the station still has it pending, over any change of mode: the next card in mode WRITER gets it"
             raise asyncio.CancelledError(f"{stopped}; {kept}, unless you reset it") from None

@@ -34,7 +34,12 @@ class Cable(Nowhere, Port):
         self.driver: Otimcon | None = None
         self.deaf = False
         self.zoned: tzinfo = UTC
+        self.ahead = 0
+        """ns by which this machine's clock is made to be ahead."""
         self._incoming: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def wall(self) -> int:
+        return time.time_ns() + self.ahead
 
     @property
     def zone(self) -> tzinfo:
