@@ -5,47 +5,24 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from console.control.client import Client, Done
-from console.model import SECOND, Phase
+from console.control.client import Done
+from console.model import SECOND, CommandInfo, Phase
+from screens import offered
+from screens.desk import Desk
+from screens.forms import file_names
 from screens.picture import Picture
+from screens.prompt import Options
+from screens.sheet import SHEETS, SheetView
 from themes import PALETTES
+
+SET_TIME = "SET TIME"
+"""What sets the clock of an OTIMCON station from this machine's."""
 
 
 class CommandError(ValueError):
     """What was typed makes no sense; says what would."""
-
-
-class Desk(Protocol):
-    """What a command acts upon."""
-
-    @property
-    def client(self) -> Client:
-        """The engine. Raises EngineGoneError where there is none."""
-
-    @property
-    def picture(self) -> Picture:
-        """The moment. Raises EngineGoneError before the first one."""
-
-    async def acknowledge(self) -> str:
-        """Acknowledge all alarms; what to tell the operator."""
-
-    def set_theme(self, name: str) -> None:
-        """Another palette."""
-
-    def leave(self) -> None:
-        """Close the console; the engine runs on."""
-
-    def ask_stop(self) -> None:
-        """Ask for the event's name, then stop the engine."""
-
-    def action_help(self) -> None:
-        """Open the help."""
-
-    async def start_engine(self) -> str:
-        """Start an engine where none runs; what to tell the operator."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +32,8 @@ class Command:
     usage: str
     help: str
     run: Callable[[Desk, list[str]], Awaitable[Done | str]]
-    complete: Callable[[Picture, list[str]], list[str]] = lambda picture, args: []
-    """What the last of `args` may be."""
+    complete: Callable[[Picture, list[str]], Options] = lambda picture, args: {}
+    """What the last of `args` may be, each with what it means."""
 
     @property
     def word(self) -> str:
@@ -76,26 +53,32 @@ async def run(desk: Desk, text: str) -> Done | str:
     return await command.run(desk, args)
 
 
-def complete(picture: Picture | None, text: str) -> tuple[str, list[str]]:
+def complete(picture: Picture | None, text: str) -> tuple[str, Options]:
     """`text` completed as far as it is certain, and what could follow where it is not."""
     words = text.split()
     if not words or text.endswith(" "):
         words.append("")
+    options: Options = {}
     if len(words) == 1:
-        options = [command.word for command in COMMANDS]
-    else:
-        command = next((command for command in COMMANDS if command.word == words[0]), None)
-        options = command.complete(picture, words[1:]) if command and picture else []
-    fitting = sorted({option for option in options if option.lower().startswith(words[-1].lower())})
+        options = {command.word: f"{command.usage}: {command.help}" for command in COMMANDS}
+    elif picture and (command := next((command for command in COMMANDS if command.word == words[0]), None)):
+        options = command.complete(picture, words[1:])
+    fitting = {option: what for option, what in options.items() if option.lower().startswith(words[-1].lower())}
     if not fitting:
         return text, options
     head = text[: len(text) - len(words[-1])]
     if len(fitting) == 1:
-        return head + fitting[0] + " ", []
-    common = fitting[0]
+        (only,) = fitting
+        return head + only + ("" if only.endswith("/") else " "), {}
+    common = next(iter(fitting))
     while not all(option.startswith(common) for option in fitting):
         common = common[:-1]
-    return head + (common if len(common) >= len(words[-1]) else words[-1]), fitting
+    return head + (common if len(common) >= len(words[-1]) else words[-1]), dict(sorted(fitting.items()))
+
+
+def _devices(picture: Picture) -> dict[str, str]:
+    """Their names, each with its type."""
+    return {device.name: device.type for device in picture.state.devices}
 
 
 # --- what the commands do ---
@@ -110,7 +93,7 @@ async def _phase(desk: Desk, args: list[str]) -> Done | str:
 
 async def _gun(desk: Desk, args: list[str]) -> Done | str:
     picture = desk.picture
-    names = [device.name for device in picture.state.devices]
+    names = _devices(picture)
     device = args.pop(0) if args and not args[0][0].isdigit() else ""
     if device and device not in names:
         raise CommandError(f"no device {device!r}; known: {' '.join(names)}")
@@ -132,23 +115,101 @@ def moment(text: str, now: int, zone: ZoneInfo) -> int:
     return min(candidates, key=lambda wall: abs(wall - now))
 
 
-async def _send(desk: Desk, args: list[str]) -> Done | str:
-    names = [device.name for device in desk.picture.state.devices]
+async def _send(desk: Desk, args: list[str]) -> str:
+    names = _devices(desk.picture)
     if len(args) < 2 or args[0] not in names:
         raise CommandError(f"send DEVICE WORDS; devices: {' '.join(names)}")
-    return await desk.client.command(args[0], " ".join(args[1:]))
+    desk.orders.send(args[0], " ".join(args[1:]))
+    return ""
 
 
-def _send_words(picture: Picture, args: list[str]) -> list[str]:
+def _send_words(picture: Picture, args: list[str]) -> Options:
     if len(args) == 1:
-        return [device.name for device in picture.state.devices]
+        return _devices(picture)
     device = picture.device(args[0])
-    # A command may have several words: offer the next one of every command that starts with those already typed.
-    typed = [word.lower() for word in args[1:-1]]
-    commands = [command.words.split() for command in device.commands] if device else []
-    return [
-        c[len(typed)] for c in commands if [word.lower() for word in c[: len(typed)]] == typed and len(c) > len(typed)
+    options: dict[str, list[str]] = {}
+    for command in device.commands if device else ():
+        for word, what in _next_word(command, args[1:-1], args[-1]).items():
+            options.setdefault(word, []).append(what)
+    # Several commands begin alike: their names have to do.
+    return {
+        word: whats[0] if len(whats) == 1 else ", ".join(what.partition(":")[0] for what in whats)
+        for word, whats in options.items()
+    }
+
+
+def _next_word(command: CommandInfo, typed: list[str], last: str) -> Options:
+    """What may follow the words `typed` in this command: its own next word, or its next argument, begun as `last`."""
+    own = command.words.split()
+    if [word.upper() for word in typed[: len(own)]] != [word.upper() for word in own[: len(typed)]]:
+        return {}
+    if len(typed) < len(own):
+        return {own[len(typed)]: f"{command.usage}: {command.help}"}
+    at = len(typed) - len(own)
+    if at >= len(command.arguments):
+        return {}
+    argument = command.arguments[at]
+    if not argument.file:
+        return dict.fromkeys(argument.choices, argument.help)
+    whole, options = file_names(last)
+    folder = whole[: whole.rfind("/") + 1]
+    return {folder + name: "" for name in options} or {whole: ""}
+
+
+async def _sync(desk: Desk, args: list[str]) -> str:
+    if args != ["all"]:
+        raise CommandError("sync all: sets the clock of every OTIMCON station from this machine's")
+    names = [
+        device.name
+        for device in desk.picture.state.devices
+        if device.type == "otimcon" and any(one.words == SET_TIME for one in device.commands)
     ]
+    if not names:
+        raise CommandError("no OTIMCON station in the settings")
+    desk.orders.send_all(names, SET_TIME)
+    return ""
+
+
+async def _bib(desk: Desk, args: list[str]) -> str:
+    if len(args) != 2 or not args[0].lstrip("#").isdecimal():
+        raise CommandError("bib PASSING BIB: the passing's number, and whose it was (- for nobody's)")
+    desk.bibs.give(int(args[0].lstrip("#")), "" if args[1] == "-" else args[1])
+    return ""
+
+
+async def _undo(desk: Desk, args: list[str]) -> str:
+    desk.bibs.undo()
+    return ""
+
+
+async def _take_over(desk: Desk, args: list[str]) -> str:
+    names = _devices(desk.picture)
+    numbers = [word.lstrip("#") for word in args[1:]]
+    if not args or args[0] not in names or not all(map(str.isdecimal, numbers)):
+        raise CommandError(f"take-over DEVICE [PASSING ...]; devices: {' '.join(names)}")
+    offered.take_over(desk, args[0], tuple(map(int, numbers)))
+    return ""
+
+
+async def _sheet(desk: Desk, args: list[str]) -> str:
+    names = _devices(desk.picture)
+    if len(args) == 2 and args[0] in names:
+        device, name = args
+    elif len(args) == 1:
+        name = args[0]
+        device = "" if name in SHEETS[""] else desk.stack.tab.name
+        device = device if device in names else ""
+    else:
+        raise CommandError(f"sheet NAME, or sheet DEVICE NAME; devices: {' '.join(names)}")
+    desk.open(SheetView(device, name))
+    return ""
+
+
+def _sheet_words(picture: Picture, args: list[str]) -> Options:
+    if len(args) == 1:
+        return _devices(picture) | SHEETS[""]
+    device = picture.device(args[0])
+    return SHEETS.get(device.type, {}) if device and len(args) == 2 else {}
 
 
 async def _held(desk: Desk, args: list[str], action: str) -> Done | str:
@@ -166,11 +227,11 @@ async def _skip(desk: Desk, args: list[str]) -> Done | str:
     return await _held(desk, args, "skip")
 
 
-def _held_words(picture: Picture, args: list[str]) -> list[str]:
+def _held_words(picture: Picture, args: list[str]) -> Options:
     if len(args) == 1:
-        return [export.name for export in picture.state.exports]
+        return {export.name: f"{export.type}, {export.held} held" for export in picture.state.exports}
     export = picture.export(args[0])
-    return [peer.address for peer in export.peers] if export and len(args) == 2 else []
+    return {peer.address: f"{peer.held} held" for peer in export.peers} if export and len(args) == 2 else {}
 
 
 async def _ack(desk: Desk, args: list[str]) -> str:
@@ -212,20 +273,35 @@ COMMANDS = (
         "phase test|race|closed",
         "set the phase of the event",
         _phase,
-        lambda picture, args: [phase.value.lower() for phase in Phase] if len(args) == 1 else [],
+        lambda picture, args: {phase.value.lower(): "" for phase in Phase} if len(args) == 1 else {},
     ),
     Command(
         "gun [DEVICE] [HH:MM:SS]",
         "the race clock showed zero then (now)",
         _gun,
-        lambda picture, args: [device.name for device in picture.state.devices] if len(args) == 1 else [],
+        lambda picture, args: _devices(picture) if len(args) == 1 else {},
     ),
     Command("send DEVICE WORDS", "send a command to a device", _send, _send_words),
+    Command(
+        "sync all",
+        "set the clock of every OTIMCON station from this machine's",
+        _sync,
+        lambda picture, args: {"all": "every OTIMCON station"} if len(args) == 1 else {},
+    ),
+    Command("bib PASSING BIB", "say whose passing it was; - for nobody's", _bib),
+    Command("undo", "take back the newest bib you gave", _undo),
+    Command(
+        "take-over DEVICE [PASSING ...]",
+        "have what it told afterwards only (offered) count",
+        _take_over,
+        lambda picture, args: _devices(picture) if len(args) == 1 else {},
+    ),
+    Command("sheet [DEVICE] NAME", "show a table: " + " ".join(SHEETS[""]), _sheet, _sheet_words),
     Command("ack", "acknowledge all alarms", _ack),
     Command("release EXPORT [PEER]", "send what is held", _release, _held_words),
     Command("skip EXPORT [PEER]", "drop what is held", _skip, _held_words),
     Command("reload", "read the settings again", _reload),
-    Command("theme NAME", "colours: " + " ".join(PALETTES), _theme, lambda picture, args: list(PALETTES)),
+    Command("theme NAME", "colours: " + " ".join(PALETTES), _theme, lambda picture, args: dict.fromkeys(PALETTES, "")),
     Command("help", "keys, commands, words", _help),
     Command("start", "start an engine where none runs", _start),
     Command("stop", "stop the engine (asks first)", _stop),

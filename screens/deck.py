@@ -1,4 +1,4 @@
-"""The console: five painted rectangles, one tick that draws what has changed, and what the operator does to the engine.
+"""The console: five painted rectangles, one tick that draws what has changed, and the question that is open.
 
 A view never waits for the engine: drawing uses the newest state and the rows that are here, and what is missing is
 fetched beside it. The cost is per repaint, whatever comes in.
@@ -7,7 +7,7 @@ fetched beside it. The cost is per repaint, whatever comes in.
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,12 @@ from textual.events import Event, Key, Paste
 from textual.screen import Screen
 from textual.theme import BUILTIN_THEMES, Theme
 
-from console.control.client import Client, Done, EngineGoneError, RefusedError
-from console.model import SECOND, EngineState
-from screens import commands, strip, words
-from screens.attachment import Attachment
-from screens.detail import Answer
-from screens.keys import Keys
+from console.control.client import EngineGoneError, RefusedError
+from console.model import SECOND
+from screens import strip, words
+from screens.acts import MESSAGE, Acts
+from screens.device import Device
 from screens.paint import Inks, Line, Painted
-from screens.picture import Picture
 from screens.prompt import Prompt
 from screens.thrift import Terminal
 from themes import PALETTES, STYLESHEET, Palette
@@ -46,7 +44,7 @@ class Stage(Screen[None], inherit_bindings=False):
             event.stop()
 
 
-class Deck(Keys):
+class Deck(Acts):
     """The console on one event. `rate` is ticks a second, at most; `clock` gives monotonic ns."""
 
     CSS_PATH = STYLESHEET
@@ -65,9 +63,7 @@ class Deck(Keys):
         start: Callable[[], None] | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        super().__init__()
-        self.parting = ""
-        """What to print when the console has closed."""
+        super().__init__(socket, observe=observe, ascii=ascii, start=start, clock=clock)
         self._rectangles = [
             Painted(draw, lambda: self._inks, base, name)
             for name, draw, base in (
@@ -80,21 +76,15 @@ class Deck(Keys):
         ]
         self._terminal = Terminal()
         self._interval = 1 / rate
-        self._ascii = ascii
         self._ring = bell
-        self._start = start
-        self._clock = clock
-        self._engine = Attachment(socket, observe=observe, clock=clock, changed=self._changed)
         self._alarm: int | None = None
         """The newest alarm that was rung for."""
         self._prompt: Prompt | None = None
-        self._history: list[str] = []
         self._said: tuple[str, str] = ("", "")
         self._soon = asyncio.Event()
         """Something changed: draw at the next tick."""
         self._now = asyncio.Event()
         """The operator did something: do not wait for the tick."""
-        self._tasks: set[asyncio.Task[None]] = set()
         for palette in PALETTES.values():
             self.register_theme(_textual_theme(palette))
         self._use(PALETTES[theme])
@@ -118,7 +108,19 @@ class Deck(Keys):
         await super().on_event(event)
 
     def _answers(self, event: Key) -> bool:
-        return not event.key.startswith("ctrl+") and self.answer(event.key, event.character)
+        self.presses += 1
+        if event.key.startswith("ctrl+"):
+            return False
+        return self.answer(event.key, event.character) or self._orders(event.character)
+
+    def _orders(self, character: str | None) -> bool:
+        """A key of the device whose tab is on the screen."""
+        view = self.stack.view
+        device = self.picture.device(view.name) if isinstance(view, Device) and self.state else None
+        taken = device is not None and character is not None and self.orders.pressed(device, character)
+        if taken:
+            self.acted()
+        return taken
 
     def on_mount(self) -> None:
         """Attach, and start to tick. Whoever ends the console finds the terminal as it was."""
@@ -132,19 +134,6 @@ class Deck(Keys):
         """Let go of the engine, which runs on."""
         for task in self._tasks:
             task.cancel()
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        # A part that fails takes the console with it: half a console would go on showing what is no longer so.
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            self.parting = f"this is a fault in RaceDeck's console, please report it: {error!r}. The engine runs on."
-            self.exit(return_code=1)
 
     # --- the engine ---
 
@@ -160,21 +149,6 @@ class Deck(Keys):
                 self.bell()
             self._alarm = max(newest, self._alarm or 0)
         self._soon.set()
-
-    @property
-    def state(self) -> EngineState | None:
-        """The engine as it was heard last; None before it was first heard."""
-        return self._engine.state
-
-    @property
-    def client(self) -> Client:
-        """The engine. Raises EngineGoneError where there is none."""
-        return self._engine.client
-
-    @property
-    def picture(self) -> Picture:
-        """The moment to draw. Raises EngineGoneError before the engine was first heard."""
-        return self._engine.picture(ascii=self._ascii)
 
     # --- the tick ---
 
@@ -237,6 +211,22 @@ class Deck(Keys):
         return [strip.tabs(names, self.stack.front, width, right, letters=self.jumping)]
 
     def _draw_body(self, width: int, height: int) -> list[Line]:
+        foot = self._notices(width)[:height]
+        body = self._draw_view(width, height - len(foot)) if len(foot) < height else []
+        return [*body, *([] for _ in range(height - len(foot) - len(body))), *foot]
+
+    def _notices(self, width: int) -> list[Line]:
+        """What needs more room than the line for messages has."""
+        out = self.bibs.notice(width, self.picture) if self.state else []
+        said = self._message(width)
+        return [*out, *said, *self._prompt.above(width)] if self._prompt else [*out, *said[:-1]]
+
+    def _message(self, width: int) -> list[Line]:
+        text, ink = self._said
+        lines = [part for line in text.splitlines() for part in words.wrapped(line, width)]
+        return [[(line, ink)] for line in lines[:MESSAGE]]
+
+    def _draw_view(self, width: int, height: int) -> list[Line]:
         if self.state is None:
             return [[], [(f"  {self._engine.refused or 'Waiting for the engine; trying twice a second.'}", "warn")]]
         picture, view = self.picture, self.stack.view
@@ -249,31 +239,40 @@ class Deck(Keys):
     def _draw_message(self, width: int, height: int) -> list[Line]:
         if self._prompt:
             return [self._prompt.line(width)]
-        text, ink = self._said
-        if text:
-            return [[(words.fit(text, width), ink)]]
+        if said := self._message(width):
+            return said[-1:]
         return [strip.last_incident(self.picture, width)] if self.state else []
 
     def _draw_footer(self, width: int, height: int) -> list[Line]:
-        answers = (("Enter", "do it"), ("Esc", "back"))
-        return [strip.footer(answers if self._prompt else self.stack.view.hints(), width)]
+        return [strip.footer(self._prompt.answers if self._prompt else self.stack.view.hints(), width)]
 
     def say(self, text: str, ink: str = "") -> None:
-        """A message to the operator; it stays until the next key."""
+        """A message to the operator; it stays until the next key, or the answer to the question that is open."""
         self._said = (text, ink)
         self._soon.set()
+
+    def unsay(self, text: str) -> None:
+        """Take a message back, if it is still there."""
+        if self._said[0] == text:
+            self.say("")
 
     # --- questions ---
 
     def ask(self, prompt: Prompt) -> None:
         """Open a question."""
-        self._prompt = prompt
+        self._prompt, self._said = prompt, ("", "")
         self.acted()
+
+    @property
+    def asking(self) -> bool:
+        """A question is open."""
+        return self._prompt is not None and self._prompt.open
 
     def answer(self, key: str, character: str | None) -> bool:
         """Give a key press to the open question, if there is one."""
-        self._said = ("", "")
         prompt = self._prompt
+        if prompt is None or key in ("enter", "escape"):
+            self._said = ("", "")
         if prompt is None:
             return False
         prompt.key(key, character)
@@ -291,62 +290,6 @@ class Deck(Keys):
             self._prompt, self.jumping = None, False
         self.acted()
 
-    # --- what is done to the engine ---
-
-    async def _do(self, work: Awaitable[Done | str]) -> None:
-        """Do something and say what came of it."""
-        try:
-            done = await work
-        except (RefusedError, EngineGoneError, commands.CommandError) as error:
-            self._tell(str(error), "bad")
-        else:
-            if isinstance(done, Done):
-                self._tell(done.text, {True: "good", False: "bad", None: "warn"}[done.ok])
-            elif done:
-                self.say(done)
-        self.acted()
-
-    def _tell(self, text: str, ink: str) -> None:
-        """Say what came of a command, and give it room where it needs some."""
-        first, *more = text.splitlines() or [""]
-        self.say(first, ink)
-        if more or len(first) > self.size.width:
-            self.stack.over.append(Answer(text, ink))
-
-    def action_problem(self, step: int) -> None:
-        """The next or previous problem."""
-        listing = self.stack.view.listing
-
-        async def seek() -> str:
-            return await listing.seek_problem(self.client, step) if listing else ""
-
-        self._run(self._do(seek()))
-
-    def action_command(self) -> None:
-        """The command line."""
-        picture = self.picture if self.state else None
-
-        def complete(text: str) -> tuple[str, list[str]]:
-            return commands.complete(picture, text)
-
-        self.ask(Prompt(":", self._command, complete=complete, history=self._history))
-
-    def _command(self, text: str) -> None:
-        if text.strip():
-            self.say(f":{text} ...", "dim")
-            self._run(self._do(commands.run(self, text)))
-
-    def action_acknowledge(self) -> None:
-        """Acknowledge all alarms."""
-        self._run(self._do(self.acknowledge()))
-
-    async def acknowledge(self) -> str:
-        """Acknowledge all alarms; what to tell the operator."""
-        alarms = self.picture.state.alarms
-        if not alarms:
-            return "no alarm to acknowledge"
-        return (await self.client.acknowledge(alarms[-1].seq)).text
-
     def set_theme(self, name: str) -> None:
         """Another palette."""
         self._use(PALETTES[name])
@@ -355,60 +298,6 @@ class Deck(Keys):
     def _use(self, palette: Palette) -> None:
         self._inks = Inks(palette)
         self.theme = _theme_name(palette)
-
-    async def start_engine(self) -> str:
-        """Start an engine where none runs; what to tell the operator."""
-        if self._engine.here:
-            return "the engine runs"
-        if self._start is None:
-            raise commands.CommandError("this console cannot start an engine; leave it and type racedeck")
-        await asyncio.to_thread(self._start)
-        return "an engine was started"
-
-    def action_leave(self) -> None:
-        """Leave; the engine runs on."""
-        self.leave()
-
-    def leave(self) -> None:
-        """Close the console; the engine runs on."""
-        if self.state is None:
-            self.parting = f"no engine answered at {self._engine.path}"
-            self.exit(return_code=1)
-            return
-        name = words.clean(self.state.event)
-        self.parting = (
-            f"The engine of {name} runs on; racedeck comes back to it."
-            if self._engine.here
-            else f"The engine of {name} was not there when the console closed; racedeck starts it."
-        )
-        self.exit()
-
-    def action_stop(self) -> None:
-        """Stop the engine, after a question."""
-        self.ask_stop()
-
-    def ask_stop(self) -> None:
-        """Ask for the event's name, then stop the engine."""
-        if self.state:
-            name = words.clean(self.state.event)
-            self.ask(Prompt(f"STOPS ALL DEVICES AND EXPORTS. Type the event's name ({name}): ", self._stop))
-
-    def _stop(self, typed: str) -> None:
-        if typed.strip():
-            self._run(self._do(self._stop_engine(typed.strip())))
-        else:
-            self.say("not stopped")
-
-    async def _stop_engine(self, typed: str) -> str:
-        done = await self.client.stop(typed)
-        self.parting = done.text
-        self.exit()
-        return ""
-
-    def action_hint_leave(self) -> None:
-        """Ctrl+C does nothing but say what does."""
-        self.say("q leaves (the engine runs on), Q stops the engine")
-        self.acted()
 
 
 def _theme_name(palette: Palette) -> str:

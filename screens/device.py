@@ -1,9 +1,10 @@
-"""The tab of one device: the link, what it last said of itself, its passings, its wire. The same for every type."""
+"""The tab of one device: the link, what it last said of itself, its commands, its passings, its wire, and what came of
+the last command. The same for every type; a type that needs more derives from it."""
 
 from typing import Any
 
 from console.model import DeviceState
-from screens import words
+from screens import menu, progress, words
 from screens.listing import Listing
 from screens.paint import Line
 from screens.picture import Picture
@@ -12,6 +13,15 @@ from screens.view import COMMON_HINTS, Hints, View
 
 FILL_HOLES = {"timemachine": "start RETRANSMIT on the timer; live lines wait meanwhile"}
 """How the operator gets missing places out of a device, by its type."""
+
+TALL = 30
+"""Lines of the body from which on there is room for everything."""
+
+BOTH = 13
+"""Lines that two lists need; in less only the one in front is shown."""
+
+LEAST = 6
+"""Lines that a list needs at least."""
 
 
 class Device(View):
@@ -22,30 +32,70 @@ class Device(View):
         self.name = name
         self.passings = Listing(Passings(name))
         self.frames = Listing(Frames(name, "WIRE"))
-        self.panes = [self.passings, self.frames]
+        self.panes = [self.frames, self.passings]
+        self.folded: bool | None = None
+        """The menu of commands is folded; None: where it leaves too little room for what comes in."""
 
     def hints(self) -> Hints:
         """The keys that matter here."""
-        return ("Tab", "pane"), *self.list_hints(), *COMMON_HINTS
+        return ("Tab", "pane"), *self.list_hints(), (".", "menu"), *COMMON_HINTS
+
+    def fold(self) -> None:
+        """Fold the menu, or unfold it."""
+        self.folded = not self.folded if self.folded is not None else not self._auto_folded
+
+    _auto_folded = False
 
     def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
-        """The link, the passings, the wire, the commands."""
+        """The link, the commands, the lists, what goes on and what came of it."""
         device = picture.device(self.name)
         if device is None:
             return [[(f"{self.name} is no longer in the settings", "warn")]]
-        head = [*_link(device, width, picture), *_facts(device, width)]
-        foot = [*_holes(device, width), *_commands(device, width, 3 if height < 30 else 8)]
-        room = height - len(head) - len(foot)
+        head, foot = self.head(device, width, height, picture), self.foot(device, width, picture)
+        head += self._menu(device, width, height - len(head) - len(foot), picture)
+        room = max(0, height - len(head) - len(foot))
+        return (head + _padded(self.body(width, room, picture), room) + foot)[:height]
+
+    def head(self, device: DeviceState, width: int, height: int, picture: Picture) -> list[Line]:
+        """What stands at the top."""
+        return [*_link(device, width, picture), *facts(device, width, 4 if height >= TALL else 2)]
+
+    def body(self, width: int, room: int, picture: Picture) -> list[Line]:
+        """What comes in, in at most `room` lines: both lists, or the one in front where there is no room for two."""
         front = self.listing
-        first = max(5, room * 3 // 5)
+        if room < BOTH and front is not None:
+            return front.lines(width, room, picture)
+        first = max(LEAST, room * 3 // 5)
         parts: list[tuple[Listing[Any], int]] = [(self.passings, first), (self.frames, room - first)]
-        body = [line for part, size in parts for line in _filled(part, width, size, picture, active=part is front)]
-        return head + body[: max(0, room)] + foot
+        return [
+            line
+            for part, size in parts
+            for line in _padded(part.lines(width, size, picture, active=part is front), size)
+        ]
+
+    def foot(self, device: DeviceState, width: int, picture: Picture) -> list[Line]:
+        """What goes on and what came of it."""
+        return [*_holes(device, width), *progress.lines(device, width, picture)]
+
+    def _menu(self, device: DeviceState, width: int, room: int, picture: Picture) -> list[Line]:
+        whole = menu.lines(device.commands, width, picture)
+        if not device.commands:
+            return []
+        self._auto_folded = len(whole) + LEAST > room
+        if not whole:
+            text = f"{words.plural(len(device.commands), 'command')}:  :send {device.name} WORDS, or ? for all of them"
+            return [[(words.fit(text, width), "dim")]]
+        if self._auto_folded if self.folded is None else self.folded:
+            text = f".  {words.plural(len(whole) and len(device.commands), 'command')}   ? says what each does"
+            return [[(picture.rule(text, width), "rule")]]
+        fitting = whole[: max(1, room - LEAST)]
+        if len(fitting) < len(whole):
+            fitting[-1] = [("... ? shows all", "dim")]
+        return fitting
 
 
-def _filled(listing: Listing[Any], width: int, height: int, picture: Picture, *, active: bool) -> list[Line]:
-    lines = listing.lines(width, height, picture, active=active)
-    return lines + [[] for _ in range(height - len(lines))]
+def _padded(lines: list[Line], height: int) -> list[Line]:
+    return lines[:height] + [[] for _ in range(height - len(lines))]
 
 
 def _link(device: DeviceState, width: int, picture: Picture) -> list[Line]:
@@ -67,11 +117,13 @@ def _link(device: DeviceState, width: int, picture: Picture) -> list[Line]:
     return out + [[(text, words.role(device))] for text in words.wrapped(device.reason, width)[:3]]
 
 
-def _facts(device: DeviceState, width: int) -> list[Line]:
-    """What the device last said of itself, as many facts a line as fit."""
+def facts(device: DeviceState, width: int, most: int) -> list[Line]:
+    """What the device last said of itself, as many facts a line as fit, in at most so many lines."""
     out: list[Line] = []
     used = width
     for name, value in device.facts.items():
+        if name == "strip":
+            continue  # shown there
         name, value = words.clean(name), words.fit(value, min(len(words.clean(value)), width - len(name) - 3))
         size = len(name) + len(value) + 3
         if used + size > width:
@@ -79,7 +131,7 @@ def _facts(device: DeviceState, width: int) -> list[Line]:
             used = 0
         out[-1] += [(f"{name} ", "dim"), (f"{value}  ", "")]
         used += size
-    return out[:4]
+    return out[:most]
 
 
 def _holes(device: DeviceState, width: int) -> list[Line]:
@@ -88,24 +140,3 @@ def _holes(device: DeviceState, width: int) -> list[Line]:
     how = FILL_HOLES.get(device.type, "ask the device for them again")
     text = f"HOLE {', '.join(device.holes[:6])}{' ...' if len(device.holes) > 6 else ''}: {how}"
     return [[(words.fit(text, width), "bad")]]
-
-
-def _commands(device: DeviceState, width: int, most: int) -> list[Line]:
-    """What can be sent, in the words of the device's manual."""
-    if not device.commands:
-        return []
-    out: list[Line] = [
-        [(words.fit(f"send with  :send {device.name} WORDS   (? says what each does)", width), "dim")],
-        [],
-    ]
-    used = 0
-    for command in device.commands:
-        text = command.usage + "   "
-        if used and used + len(text) > width:
-            out.append([])
-            used = 0
-        out[-1].append((text, ""))
-        used += len(text)
-    if len(out) > most:
-        out = [*out[: most - 1], [*out[most - 1][:-1], ("... (?)", "dim")]]
-    return out

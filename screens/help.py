@@ -1,11 +1,14 @@
 """`?`: the keys that work here, the commands, and what this device understands."""
 
+from console.model import CommandInfo
+from screens import words
 from screens.commands import COMMANDS
+from screens.menu import RESERVED
 from screens.paint import Line
 from screens.picture import Picture
+from screens.progress import STOP
 from screens.sources import FILTER_HELP
 from screens.view import Text
-from screens.words import wrapped
 
 KEYS = (
     ("everywhere", (
@@ -14,7 +17,8 @@ KEYS = (
         ("Tab", "next pane"),
         ("d  x  l", "devices, exports, log"),
         ("a", "acknowledge the alarms (they stay until you do)"),
-        (":", "command line; Tab completes"),
+        (":", "command line; Tab completes, and says what each word does"),
+        ("u", "take back the newest bib you gave"),
         ("Esc", "one step back; never leaves"),
         ("q", "leave the console; the engine runs on"),
         ("Q", "stop the engine (asks for the event's name)"),
@@ -27,6 +31,17 @@ KEYS = (
         ("n  N", "next, previous problem"),
         ("Enter", "detail of the frame: bytes, meaning, where it went"),
         ("/", f"filter: {FILTER_HELP}"),
+    )),
+    ("in a list of passings", (
+        ("b  or a digit", "give the passing its bib: the one under the cursor, else the first without; Enter goes on"),
+    )),
+    ("on a device's tab", (
+        ("letters", "its commands, as its menu lists them: lower case asks the device, a capital changes it"),
+        (".", "fold the menu of commands, or unfold it"),
+        (STOP, "stop the command that takes long"),
+        ("=", "what a retransmit or a download told, as a list; n walks what is not a repeat"),
+        ("+", "take over what was told afterwards only: from then on it counts, marked recovered"),
+        ("#", "tables: laps, backup, cards ..., where the device has some"),
     )),
     ("on the Log tab", (("i", "incidents instead of frames, and back"),)),
 )  # fmt: skip
@@ -41,6 +56,9 @@ WORDS = (
     ("SAVED", "frames safe on disk"),
     ("WAIT", "passings not yet taken by scoring, and the age of the oldest"),
     ("HELD", "must not be sent yet: no bib, or too late; :release or :skip"),
+    ("edited anna", "its bib was given by anna; exports wait ten seconds for u"),
+    ("offered", "told afterwards only (a download, a backup): does not count until + takes it over"),
+    ("recovered", "taken over: it counts"),
     ("HOLE", "a place number the device skipped: a line was lost on the way"),
 )
 
@@ -61,7 +79,9 @@ class Help(Text):
         if device is not None and device.commands:
             out.append([(picture.rule(f"COMMANDS OF {device.name}", width), "head")])
             for command in device.commands:
-                out += _entry(f":send {device.name} {command.usage:<20} ", command.help, width)
+                key = command.key if command.key not in RESERVED else ""
+                out += _entry(f"{key:>2}  {command.usage:<24} ", told(command), width)
+            out.append([(f"    or  :send {words.clean(device.name)} WORDS  from any tab", "dim")])
         for where, keys in KEYS:
             out.append([(picture.rule(f"KEYS {where}", width), "head")])
             for key, what in keys:
@@ -75,7 +95,21 @@ class Help(Text):
         return out
 
 
+def told(command: CommandInfo) -> str:
+    """What a command does, and what is to be known before it is sent."""
+    said = [command.help]
+    if command.destroys:
+        said.append(f"DANGER: {command.destroys}")
+    if command.changes:
+        said.append("in a race the device's name must be typed")
+    if not command.answered:
+        said.append("no answer is defined")
+    if command.long:
+        said.append(f"takes long; {STOP} stops it")
+    return "; ".join(part.rstrip(".") for part in said if part)
+
+
 def _entry(name: str, text: str, width: int) -> list[Line]:
     """What is explained, and beside it the explanation, in as many lines as it takes."""
-    first, *rest = wrapped(text, max(20, width - len(name))) or [""]
+    first, *rest = words.wrapped(text, max(20, width - len(name))) or [""]
     return [[(name, "key"), (first, "")], *([(" " * len(name) + more, "")] for more in rest)]

@@ -1,6 +1,7 @@
 """The keys: what each is called (so that it can be remapped), and how it moves the operator around.
 
-Left free for what comes: the digits, b, e, h, m, r and u. Never bound: Ctrl+A, B, H, I, J, M, S, T, Z, `Ctrl+[` and
+On the tab of a device its own commands have keys too, which go before these; those in `menu.RESERVED` never give way.
+Left free for what comes: e, h, m, r. Never bound: Ctrl+A, B, H, I, J, M, S, T, Z, `Ctrl+[` and
 `Ctrl+]`, which terminals, multiplexers and job control keep for themselves; Ctrl+Q only as another name of `q`.
 """
 
@@ -57,6 +58,13 @@ class Keys(App[int], inherit_bindings=False):
             ("n", "problem(1)", "problem.next"),
             ("N", "problem(-1)", "problem.previous"),
             ("enter", "detail", "detail"),
+            ("b", "bib", "bib"),
+            *((digit, f"bib({digit!r})", f"bib.{digit}") for digit in "0123456789"),
+            ("u", "undo", "undo"),
+            (".", "fold", "menu"),
+            ("#", "sheet", "sheet"),
+            ("=", "told", "told"),
+            ("+", "take_over", "take.over"),
             ("escape", "back", "back"),
             ("q", "leave", "leave"),
             ("ctrl+q", "leave", "leave.alias"),
@@ -247,7 +255,7 @@ class Keys(App[int], inherit_bindings=False):
         """Filter the list."""
         if listing := self._listing:
             prompt = Prompt("/", lambda text: self._filter(listing, text), text=listing.filter)
-            prompt.options = [FILTER_HELP]
+            prompt.options = {FILTER_HELP: ""}
             self.ask(prompt)
 
     def _filter(self, listing: Listing[Any], text: str) -> None:

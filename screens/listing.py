@@ -18,9 +18,6 @@ Row = TypeVar("Row")
 SEARCHED = 100
 """Pages of rows that `n` and `N` look through before they give up."""
 
-RENEWED = 5 * SECOND
-"""How old what is known of the rows on the screen may be."""
-
 
 class Source(ABC, Generic[Row]):
     """What a listing lists."""
@@ -86,6 +83,13 @@ class Source(ABC, Generic[Row]):
     mutable = False
     """What is known of a row may change."""
 
+    def left_out(self, picture: Picture) -> str:
+        """What the list does not show and how to see it, for its title."""
+        return ""
+
+    renewed = 5 * SECOND
+    """How old it may be on the screen."""
+
     def changes(self, row: Row) -> int | None:
         """The number of an older row that `row` changes, if any."""
         return None
@@ -100,6 +104,8 @@ class Listing(Generic[Row]):
         self.following = True
         self.frozen_at = 0
         """Newest number when it stopped following."""
+        self.marked: int | None = None
+        """Number of the row that an open question is about."""
         self._client: Client | None = None
         self._window: Window[Row] = Window(self._page, source.seq)
         self._top = self._cursor = 0
@@ -171,6 +177,10 @@ class Listing(Generic[Row]):
         self.freeze()
         self._jump = seq
 
+    def outdated(self) -> None:
+        """What is known of the rows has changed: look again at once."""
+        self._renew_at = 0
+
     def _place(self) -> int:
         return self._window.index(self._cursor)
 
@@ -208,7 +218,7 @@ class Listing(Generic[Row]):
         )
         if not told and picture.now < self._renew_at:
             return False
-        self._renew_at = picture.now + RENEWED
+        self._renew_at = picture.now + self.source.renewed
         return await self._window.renew(first, last)
 
     def _visible(self) -> tuple[int, int]:
@@ -237,9 +247,11 @@ class Listing(Generic[Row]):
     def lines(self, width: int, height: int, picture: Picture, *, active: bool = True) -> list[Line]:
         """Title, columns and rows, in at most `height` lines."""
         self._height = max(1, height - 2)
+        title = self._title(width, picture, active=active)  # first: it looks all rows over
         items = self._items(picture)
-        marked = self._place() if active and not self.following else -1
-        title = self._title(width, picture, active=active)
+        marked = self._window.index(self.marked) if self.marked is not None else -1
+        if marked < 0 and active and not self.following:
+            marked = self._place()
         head = self.source.heading([self.rows[place] for place, missing in items if not missing], width, picture)
         out = [title, [(plain(head), "dim")]]
         for place, missing in items:
@@ -284,6 +296,7 @@ class Listing(Generic[Row]):
         title = f"{'>' if active else ' '}{self.source.title}  {state}"
         if self.filter:
             title += f"  / {words.clean(self.filter)}"
+        title += self.source.left_out(picture)
         counters = self.source.survey(self.rows, picture)
         ink = "warn" if not self.following else "head" if active else "rule"
         return [(picture.rule(title, width, counters), ink)]

@@ -1,9 +1,15 @@
 """The line in which the operator types: a command, a filter, a name, one letter. Knows no terminal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from screens.paint import Line
-from screens.words import clean
+from screens.words import clean, fit
+
+Options = Mapping[str, str]
+"""What could be typed, each with what it does."""
+
+SHOWN = 8
+"""Lines that options with their help take at most."""
 
 
 class Prompt:
@@ -15,15 +21,20 @@ class Prompt:
         done: Callable[[str], None],
         *,
         text: str = "",
-        complete: Callable[[str], tuple[str, list[str]]] | None = None,
+        complete: Callable[[str], tuple[str, Options]] | None = None,
         history: list[str] | None = None,
         single: bool = False,
+        above: Callable[[int], list[Line]] = lambda width: [],
+        back: Callable[[], None] = lambda: None,
+        answers: tuple[tuple[str, str], ...] = (("Enter", "do it"), ("Esc", "back")),
     ) -> None:
         self.label = label
         self.text = text
         self.open = True
-        self.options: list[str] = []
+        self.options: Options = {}
         """What could follow: after Tab, or from the start."""
+        self.answers = answers
+        """The keys that answer it, for the footer."""
         self._at = len(text)
         self._done = done
         self._complete = complete
@@ -31,17 +42,19 @@ class Prompt:
         self._past = len(self._history)
         self._single = single
         """One character answers it."""
+        self._above = above
+        self._back = back
 
     def key(self, key: str, character: str | None) -> None:
         """Take a key press."""
-        self.options = []
+        self.options = {}
         match key:
             case "escape":
-                self.open = False
+                self._close()
             case "enter":
                 self._answer()
             case "backspace" if not self.text:
-                self.open = False
+                self._close()
             case "backspace":
                 self._replace(max(0, self._at - 1), self._at, "")
             case "delete":
@@ -75,24 +88,41 @@ class Prompt:
             self.text = (*self._history, "")[self._past]
             self._at = len(self.text)
 
+    def _close(self) -> None:
+        self.open = False
+        self._back()
+
     def _answer(self) -> None:
         self.open = False
         if self.text.strip() and self._history[-1:] != [self.text]:
             self._history.append(self.text)
         self._done(self.text)
 
+    def above(self, width: int) -> list[Line]:
+        """What stands above the question: what it is about, and what could be typed, where that needs words."""
+        out = self._above(width)
+        if any(self.options.values()):
+            options = list(self.options.items())
+            shown = options if len(options) <= SHOWN else options[: SHOWN - 1]
+            size = min(width // 2, max(len(word) for word, _ in shown))
+            out += [[(f"  {fit(word, size)}  ", "key"), (fit(what, width - size - 4), "")] for word, what in shown]
+            if len(shown) < len(options):
+                out.append([(f"  ... and {len(options) - len(shown)} more", "dim")])
+        return out
+
     def line(self, width: int) -> Line:
         """The question and what is typed, with the cursor in sight."""
-        room = max(8, width - len(self.label) - 2)
+        label = fit(self.label, min(len(self.label), width - 8)) if width > 8 else ""
+        room = max(8, width - len(label) - 2)
         start = max(0, self._at - room + 1)
         shown = self.text[start : start + room]
         at = self._at - start
         line: Line = [
-            (self.label, "head"),
+            (label, "head"),
             (shown[:at], ""),
             (shown[at : at + 1] or " ", "cursor"),
             (shown[at + 1 :], ""),
         ]
-        if self.options:
+        if self.options and not any(self.options.values()):
             line.append(("   " + " ".join(self.options), "dim"))
         return line

@@ -3,13 +3,19 @@
 from collections.abc import Callable
 
 from console.control.client import Client
-from console.model import Direction, EngineState, Frame, Incident, Kind, Level, Phase, Resolved, Scalar, Status
+from console.model import Direction, EngineState, Frame, Incident, Kind, Level, Origin, Phase, Resolved, Scalar, Status
 from screens import words
 from screens.listing import Source
 from screens.paint import Line
 from screens.picture import LEVELS, Picture
 
-FILTER_HELP = "text, @DEVICE, ! only flawed, < from the device, > to the device"
+FILTER_HELP = "text, @DEVICE, ! only flawed, < from the device, > to the device, chatter PINGs too"
+
+CHATTER = "chatter"
+"""The filter word that shows what keep-awake says and hears, too."""
+
+CHATTY = "otimcon"
+"""The type of the devices that are kept awake."""
 
 
 class Frames(Source[Frame]):
@@ -23,6 +29,13 @@ class Frames(Source[Frame]):
         self.of = device
         self.device, self.text, self.flawed = device, "", False
         self.direction: Direction | None = None
+        self.quiet = True
+
+    def left_out(self, picture: Picture) -> str:
+        """Chatter, where there can be some, unless it was asked for."""
+        devices = [device for device in picture.state.devices if self.device in ("", device.name)]
+        hidden = self.quiet and not self.flawed and any(device.type == CHATTY for device in devices)
+        return f"  chatter hidden (/ {CHATTER} shows it)" if hidden else ""
 
     async def page(self, client: Client, after: int | None, before: int | None, limit: int) -> list[Frame]:
         """A page."""
@@ -44,12 +57,13 @@ class Frames(Source[Frame]):
             direction=self.direction,
             flawed=flawed,
             text=self.text,
+            quiet=self.quiet,
         )
 
     def filter(self, text: str) -> None:
         """Another filter."""
         self.device, self.flawed, self.direction = self.of, False, None
-        rest = []
+        rest, chatter = [], False
         for word in text.split():
             if word.startswith("@"):
                 self.device = word[1:]
@@ -57,9 +71,12 @@ class Frames(Source[Frame]):
                 self.flawed = True
             elif word in "<>":
                 self.direction = Direction.RX if word == "<" else Direction.TX
+            elif word.lower() == CHATTER:
+                chatter = True
             else:
                 rest.append(word)
         self.text = " ".join(rest)
+        self.quiet = not chatter and not self.text  # who looks for PONG by name is to find it
 
     def seq(self, row: Frame) -> int:
         """Its number."""
@@ -103,7 +120,7 @@ class Frames(Source[Frame]):
             line.append(("  (secret masked)", "dim"))
         if row.by:
             line.append((f"  {words.clean(row.by)}", "dim"))
-        return _cut(line, width)
+        return cut(line, width)
 
 
 class Passings(Source[Resolved]):
@@ -151,7 +168,7 @@ class Passings(Source[Resolved]):
 
     def problems(self, rows: list[Resolved]) -> list[Resolved]:
         """Those to look at."""
-        changed = (Status.CORRECTION, Status.CANCELLED)
+        changed = (Status.CORRECTION, Status.CANCELLED, Status.OFFERED)
         unknown = {row.passing.seq for row in without_bib(rows)}
         return [row for row in rows if row.passing.seq in unknown or row.passing.status in changed]
 
@@ -203,13 +220,13 @@ class Passings(Source[Resolved]):
     def line(self, row: Resolved, width: int, picture: Picture) -> Line:
         """One row."""
         day, race = picture.times(row)
-        faint = "dim" if row.passing.status is Status.REPEAT else ""
+        faint = "dim" if row.passing.status in (Status.REPEAT, Status.EDITED) else ""
         line: Line = [(f"{row.passing.seq:>6}  {day:<{self._time_width}}  {race:<{self._time_width}}  ", faint)]
         for _, size, value in self._columns:
             text, ink = value(row, picture)
             line.append((words.fit(text, size) + " ", faint or ink))
         text, ink = line.pop()
-        return _cut([*line, (text.rstrip(), ink)], width)
+        return cut([*line, (text.rstrip(), ink)], width)
 
     def _who(self, row: Resolved, picture: Picture) -> tuple[str, str]:
         if row.bib:
@@ -221,7 +238,8 @@ class Passings(Source[Resolved]):
         return ("----", "bad") if row.passing.seq in self._unknown else ("-", "dim")
 
     def _status(self, row: Resolved, picture: Picture) -> tuple[str, str]:
-        if why := picture.held.get(row.passing.seq):
+        why = picture.held.get(row.passing.seq)
+        if why and not (row.edited and why.startswith(("edited", "no bib"))):
             return f"HELD {why.partition(':')[0].removesuffix(' yet')}", "bad"
         return ("NO BIB", "bad") if row.passing.seq in self._unknown else status(row)
 
@@ -261,10 +279,10 @@ def incident_line(row: Incident, width: int, picture: Picture) -> Line:
     """One incident."""
     word, ink = LEVELS[row.level]
     start = f"{row.seq:>6}  {words.clock(row.wall, picture.zone)}  "
-    return _cut([(start, ""), (f"{word:<8} ", ink), (words.brief(row.source, 10) + " ", ""), (row.text, "")], width)
+    return cut([(start, ""), (f"{word:<8} ", ink), (words.brief(row.source, 10) + " ", ""), (row.text, "")], width)
 
 
-def _cut(line: Line, width: int) -> Line:
+def cut(line: Line, width: int) -> Line:
     """`line` in at most `width` cells, with `~` where something was cut off."""
     for number, (text, ink) in enumerate(line):
         text = words.clean(text)
@@ -316,11 +334,17 @@ def status(row: Resolved) -> tuple[str, str]:
             return f"cancels #{passing.of}" if passing.of else "cancelled", "warn"
         case Status.CORRECTION:
             return f"corr #{passing.of}", "warn"
+        case Status.EDITED:
+            return f"{'undo' if 'undoes' in passing.extra else 'bib'} of #{passing.of}", "dim"
+        case Status.OFFERED:
+            return "offered", "warn"
     if passing.phase is not Phase.RACE:
         return passing.phase.value.lower(), "dim"
+    if row.edited:
+        return f"edited {row.edited}", "key"
     if passing.status is Status.JOINED:
         return f"joins #{passing.of}", ""
-    return passing.origin.value, ""
+    return passing.origin.value, "key" if passing.origin is Origin.RECOVERED else ""
 
 
 def _device(row: Resolved, picture: Picture) -> tuple[str, str]:

@@ -5,7 +5,11 @@ from screens.device import Device
 from screens.exports import Exports
 from screens.log import Log
 from screens.race import Race
+from screens.timemachine import TimeMachine
 from screens.view import View
+
+TABS: dict[str, type[Device]] = {"timemachine": TimeMachine}
+"""Device types whose tab is more than that of any other."""
 
 
 class Stack:
@@ -21,11 +25,14 @@ class Stack:
 
     def take(self, state: EngineState) -> None:
         """One tab per device; the front tab stays in front."""
-        names = [device.name for device in state.devices]
-        if names == list(self._devices):
+        wanted = {device.name: TABS.get(device.type, Device) for device in state.devices}
+        if list(wanted.items()) == [(name, type(view)) for name, view in self._devices.items()]:
             return
         front = self.tabs[self.front]
-        self._devices = {name: self._devices.get(name) or Device(name) for name in names}
+        known = self._devices
+        self._devices = {
+            name: known[name] if type(known.get(name)) is tab else tab(name) for name, tab in wanted.items()
+        }
         self.front = self.tabs.index(front) if front in self.tabs else 0
 
     @property
@@ -34,9 +41,14 @@ class Stack:
         return [self.race, self.log, *self._devices.values(), self.exports]
 
     @property
+    def tab(self) -> View:
+        """The front one."""
+        return self.tabs[self.front]
+
+    @property
     def view(self) -> View:
         """What fills the body."""
-        return self.over[-1] if self.over else self.tabs[self.front]
+        return self.over[-1] if self.over else self.tab
 
     def show(self, view: View | int) -> None:
         """Bring a tab to the front; numbers go round."""

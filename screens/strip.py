@@ -15,11 +15,15 @@ ALARM_ROOM = 12
 """Columns that the first alarm has at least, where anything can make room for it."""
 
 
+NO_ALARM = "no alarm"
+
+
 def strip(picture: Picture, width: int) -> Line:
     """Clock and its sync, phase and race time, devices, saved, waiting and its age, first alarm; in fixed columns.
 
     A terminal below 80 columns loses, in this order and until an alarm can be read, the frames saved, what waits, the
-    sync of the clock and the race time; but nothing that tells of trouble.
+    sync of the clock and the race time; but nothing that tells of trouble. Where a device is a clock for the strip, the
+    sync, if it is well, makes room for it; where that is not enough, the clock is the first to go.
     """
     state, bar = picture.state, (picture.bar, "dim")
     saved, waiting, sync = _saved(state.journal, width), _waiting(picture), _sync(picture)
@@ -29,6 +33,14 @@ def strip(picture: Picture, width: int) -> Line:
         room = width - sum(len(text) + 1 for text, _ in columns)
         if width < NORMAL and room < ALARM_ROOM and column[1] in ("", "dim", "good"):
             columns.remove(column)
+    if clock := _external(picture):
+        least = ALARM_ROOM if state.alarms else len(NO_ALARM)
+        room = width - sum(len(text) + 1 for text, _ in [*columns, clock]) - least
+        spare = len(sync[0]) + 1 if sync in columns and sync[1] == "good" else 0
+        if -spare <= room < 0:
+            columns.remove(sync)
+        if room >= -spare:
+            columns.insert(columns.index(race) + 1 if race in columns else 1, clock)
     line: Line = []
     for column in columns:
         line += [column, (" ", "") if column is columns[0] and sync in columns else bar]
@@ -37,6 +49,15 @@ def strip(picture: Picture, width: int) -> Line:
     room = width - sum(len(text) for text, _ in line)
     line.append(_alarm(picture, room))
     return line
+
+
+def _external(picture: Picture) -> tuple[str, str] | None:
+    """What the first device shows that is a clock for the strip."""
+    device = next((device for device in picture.state.devices if "strip" in device.facts), None)
+    if device is None:
+        return None
+    up = device.state is LinkState.UP
+    return f"CLK {words.clean(device.facts['strip'])[:12] if up else '?'}", "" if up else "warn"
 
 
 def _devices(state: EngineState) -> tuple[str, str]:
@@ -79,7 +100,7 @@ def _waiting(picture: Picture) -> tuple[str, str]:
 def _alarm(picture: Picture, room: int) -> tuple[str, str]:
     alarms = picture.state.alarms
     if not alarms:
-        return "no alarm", "dim"
+        return NO_ALARM, "dim"
     first = alarms[0]
     more = f"{len(alarms)} " if len(alarms) > 1 else ""
     return words.fit(f"!{more}{first.source} {first.text}", room), "alarm"

@@ -115,10 +115,18 @@ class Client:
         direction: Direction | None = None,
         flawed: bool = False,
         text: str = "",
+        quiet: bool = False,
     ) -> list[Frame]:
-        """A page of frames, oldest first: beyond `after`, just before `before`, or the newest."""
+        """A page of frames, oldest first: beyond `after`, just before `before`, or the newest; see GetFrames."""
         call = m.GetFrames(
-            after=after, before=before, limit=limit, device=device, direction=direction, flawed=flawed, text=text
+            after=after,
+            before=before,
+            limit=limit,
+            device=device,
+            direction=direction,
+            flawed=flawed,
+            text=text,
+            quiet=quiet,
         )
         return (await self._ask(call, m.Frames)).rows
 

@@ -64,6 +64,8 @@ class GetFrames(Struct, frozen=True, kw_only=True, tag="frames"):
     direction: Direction | None = None
     flawed: bool = False
     text: str = ""
+    quiet: bool = False
+    """Without what keep-awake says and hears (`CHATTER`), unless it is flawed."""
 
 
 class GetPassings(Struct, frozen=True, kw_only=True, tag="passings"):

@@ -32,10 +32,12 @@ from console.model import (
     Level,
     LinkState,
     Origin,
+    Outcome,
     Passing,
     PeerState,
     Phase,
     Resolved,
+    Sheet,
     Status,
 )
 
@@ -51,7 +53,7 @@ Row = TypeVar("Row", Frame, Resolved, Incident)
 
 
 def frame_of(seq: int) -> Frame:
-    """Frame `seq` of the race: of ten, five from the chute, two from a control, two from the start, one ping."""
+    """Frame `seq` of the race: of ten, five from the chute, two from a control, two from the start, one question."""
     wall, slot = GUN + seq * STEP, seq % 10
     clock = f"{wall // SECOND - GUN // SECOND:05d}"
     device, direction, label, flaw, by = "chute", Direction.RX, "PRIMARY", "", ""
@@ -63,7 +65,7 @@ def frame_of(seq: int) -> Frame:
     elif slot in (7, 8):
         device, label, raw = "start", "TN", f"TN {seq % 9999:4d} 1 {clock}.12345 06B4\t\r".encode()
     elif slot == 9:
-        device, direction, label, raw, by = "ctl-31", Direction.TX, "PING", b"PING\r\n", "anna"
+        device, direction, label, raw, by = "ctl-31", Direction.TX, "GET TIME", b"GET TIME\r\n", "anna"
     if seq % 97 == 0:
         flaw, raw = "cut short", raw[:9]
     return Frame(
@@ -132,16 +134,34 @@ def passing_of(seq: int) -> Resolved:
     )
 
 
-COMMANDS = tuple(
-    CommandInfo(words=words, arguments=tuple(Argument(name=one) for one in arguments), help=what)
-    for words, arguments, what in (
-        ("PING", (), "is it awake?"),
-        ("GET TIME", (), "what its clock says"),
-        ("GET VERSION", (), "its firmware"),
-        ("SET MODE", ("CONTROL|CLEAR|READOUT",), "what it does with a card"),
-        ("BLEEP", (), "make it beep"),
-    )
+COMMANDS = (
+    CommandInfo(words="PING", key="p", help="is it awake?"),
+    CommandInfo(words="GET TIME", key="t", help="what its clock says"),
+    CommandInfo(words="GET VERSION", key="v", help="its firmware"),
+    CommandInfo(words="GET BACKUP", key="k", help="read what it keeps", long=True),
+    CommandInfo(words="BLEEP", key="e", help="make it beep", answered=False),
+    CommandInfo(words="SET TIME", key="T", help="its clock from this one", changes=True, sets_clock=True),
+    CommandInfo(
+        words="SET MODE",
+        key="M",
+        arguments=(Argument(name="mode", help="what it does with a card", choices=("CONTROL", "CLEAR", "READOUT")),),
+        help="what it does with a card",
+        changes=True,
+    ),
+    CommandInfo(
+        words="WRITE INFO",
+        key="I",
+        arguments=(Argument(name="bib"), Argument(name="name", default="-", help="at most 30 characters", rest=True)),
+        help="write a card",
+    ),
+    CommandInfo(words="START LIST", key="L", arguments=(Argument(name="file", file=True),), help="send a list"),
+    CommandInfo(words="HELP", help="what it knows"),
+    CommandInfo(words="STOP", help="stop what takes long"),
 )
+
+CLEARS = "CLEAR erases every card that touches this station."
+
+CHATTER = ("PING", "PONG", "wake", "prompt", "blank")
 
 
 class FakeEngine:
@@ -168,6 +188,12 @@ class FakeEngine:
             incident(2, 2000, Level.WARNING, "chute", "place 2098-2099 missing before SELECT 2100"),
             *self.alarms,
         ]
+        self.outcomes: dict[str, Outcome] = {}
+        """Device -> what came of its last command."""
+        self.sheets: dict[tuple[str, str], Sheet] = {}
+        self.refuse_bibs = ""
+        """Why no bib is saved."""
+        self._bibs: list[int] = []
         self.changes: dict[str, object] = {}
         """Fields of EngineState that tests put over it."""
 
@@ -207,7 +233,19 @@ class FakeEngine:
             consoles=self.consoles(),
             held=2,
         )
-        return msgspec.structs.replace(state, **self.changes)
+        state = msgspec.structs.replace(state, **self.changes)
+        devices = tuple(
+            msgspec.structs.replace(device, outcome=self.outcomes.get(device.name, device.outcome))
+            for device in state.devices
+        )
+        return msgspec.structs.replace(state, devices=devices)
+
+    def device(self, name: str, **fields: object) -> None:
+        """From now on `name` is different."""
+        self.changes["devices"] = tuple(
+            msgspec.structs.replace(device, **fields) if device.name == name else device
+            for device in self.state().devices
+        )
 
     def _devices(self) -> tuple[DeviceState, ...]:
         now, start = self.now - self.quiet, GUN - 1800 * SECOND
@@ -332,6 +370,9 @@ class FakeEngine:
                         self.passing,
                         lambda row: (
                             call.device in ("", row.passing.device)
+                            and (not call.origins or row.passing.origin in call.origins)
+                            and (not call.kinds or row.passing.kind in call.kinds)
+                            and (not call.statuses or row.passing.status in call.statuses)
                             and call.text.lower() in f"{row.bib} {row.name} {row.passing.tag} {row.point}".lower()
                         ),
                     )
@@ -342,10 +383,8 @@ class FakeEngine:
                 )
             case m.GetDetail(frame=seq):
                 return self._detail(seq)
-            case m.Command(device=device, words=words):
-                if device != "ctl-31":
-                    return m.Failed(reason=f"{device} is down; plug it in first")
-                return m.Done(text=f"{device}: {words} -> PONG in 31 ms")
+            case m.Command():
+                return self._command(call, who)
             case m.Acknowledge(upto=upto):
                 before = len(self.alarms)
                 self.alarms = [alarm for alarm in self.alarms if alarm.seq > upto]
@@ -358,10 +397,43 @@ class FakeEngine:
                     return m.Failed(reason=f"this engine serves spring-10k, not {event}; it was not stopped")
                 self.stopped.set()
                 return m.Done(text="the engine stops")
-            case m.GetSheet():
-                return m.Failed(reason=f"{call.device} keeps no sheet {call.name!r}")
-            case m.SetGun() | m.Held() | m.Reload() | m.SetBib() | m.Undo() | m.TakeOver():
+            case m.GetSheet(device=device, name=name):
+                if (device, name) in self.sheets:
+                    return m.Table(sheet=self.sheets[device, name])
+                return m.Failed(reason=f"{device} keeps no sheet {name!r}")
+            case m.SetBib(passing=seq, bib=bib):
+                return self._set_bib(seq, bib, who)
+            case m.Undo():
+                if not self._bibs:
+                    return m.Failed(reason="there is nothing to take back")
+                del self.odd_passings[seq := self._bibs.pop()]
+                return m.Done(text=f"#{seq} is as it was")
+            case m.SetGun() | m.Held() | m.Reload() | m.TakeOver():
                 return m.Done(text=f"{type(call).__name__} done", ok=None)
+
+    def _command(self, call: m.Command, who: str) -> m.Result:
+        device, words = call.device, call.words
+        if not device.startswith("ctl-"):
+            return m.Failed(reason=f"{device} is down; plug it in first")
+        racing = self.changes.get("phase", Phase.RACE) is Phase.RACE
+        clears = CLEARS if words == "SET MODE CLEAR" else ""
+        typed = racing and words.startswith("SET ")
+        if (typed or clears) and call.yes != device:
+            question = " ".join(filter(None, [clears, "A race is running." if typed else ""]))
+            return m.Asks(question=f"{words}: {question}", name=device, typed=typed)
+        ok, text = (None, "sent") if words == "BLEEP" else (True, f"{words} -> PONG in 31 ms")
+        if "X" in words.split():
+            return m.Failed(reason=f"{words}: the station says ERROR")
+        self.outcomes[device] = Outcome(words=words, by=who, wall=self.now, ok=ok, text=text)
+        return m.Done(text=f"{device}: {text}", ok=ok)
+
+    def _set_bib(self, seq: int, bib: str, who: str) -> m.Result:
+        if self.refuse_bibs:
+            return m.Failed(reason=self.refuse_bibs)
+        row = self.passing(seq)
+        self.odd_passings[seq] = msgspec.structs.replace(row, bib=bib, edited=who)
+        self._bibs.append(seq)
+        return m.Done(text=f"#{seq} {row.bib or '----'} -> {bib}")
 
     def _page(
         self,
@@ -405,7 +477,8 @@ def _wanted(frame: Frame, call: m.GetFrames) -> bool:
         call.device in ("", frame.device)
         and call.direction in (None, frame.direction)
         and (not call.flawed or bool(frame.flaw))
-        and call.text.encode().lower() in frame.raw.lower()
+        and (not call.quiet or frame.label not in CHATTER or bool(frame.flaw))
+        and call.text.encode().lower() in frame.raw.lower() + frame.label.encode().lower()
     )
 
 

@@ -105,7 +105,7 @@ async def test_what_the_terminal_shows_is_what_was_painted(socket: Path) -> None
         await terminal.sees("PASSINGS")
         terminal.type("]")
         await terminal.sees("FRAMES")
-        assert terminal.screen.lines[2].startswith("── >FRAMES  following ──")
+        assert terminal.screen.lines[2].startswith("── >FRAMES  following  chatter hidden (/ chatter shows it) ──")
         terminal.type("q")
         assert await terminal.process.wait() == 0
         await terminal.sees("engine of spring-10k runs on")

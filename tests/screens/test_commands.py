@@ -23,8 +23,14 @@ def picture() -> Picture:
         ("phase r", "phase race ", []),
         ("re", "rel", ["release", "reload"]),
         ("send c", "send c", ["chute", "ctl-31", "ctl-45"]),
-        ("send ctl-31 s", "send ctl-31 SET ", []),
-        ("send ctl-31 GET ", "send ctl-31 GET ", ["TIME", "VERSION"]),
+        ("send ctl-31 se", "send ctl-31 SET ", []),
+        ("send ctl-31 GET ", "send ctl-31 GET ", ["BACKUP", "TIME", "VERSION"]),
+        ("send ctl-31 set mode c", "send ctl-31 set mode C", ["CLEAR", "CONTROL"]),
+        ("send ctl-31 SET MODE READOUT ", "send ctl-31 SET MODE READOUT ", []),
+        ("send ctl-31 START LIST ./pyproj", "send ctl-31 START LIST ./pyproject.toml ", []),
+        ("sync ", "sync all ", []),
+        ("sheet chute l", "sheet chute laps ", []),
+        ("take-over ctl-3", "take-over ctl-31 ", []),
         ("send ctl-31 get t", "send ctl-31 get TIME ", []),
         ("release raceday ", "release raceday 192.168.1.20 ", []),
         ("theme s", "theme sun ", []),
@@ -33,11 +39,14 @@ def picture() -> Picture:
     ],
 )
 def test_tab_completes(picture: Picture, typed: str, completed: str, options: list[str]) -> None:
-    assert commands.complete(picture, typed) == (completed, options)
+    text, found = commands.complete(picture, typed)
+    assert (text, sorted(found)) == (completed, options)
 
 
 def test_every_command_is_offered_on_an_empty_line(picture: Picture) -> None:
-    assert commands.complete(picture, "")[1] == sorted(command.word for command in commands.COMMANDS)
+    options = commands.complete(picture, "")[1]
+    assert list(options) == sorted(command.word for command in commands.COMMANDS)
+    assert options["phase"] == "phase test|race|closed: set the phase of the event"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,34 @@
+"""The question that stands before a danger: what it does in words, and the name that must be typed."""
+
+from collections.abc import Callable
+
+from screens.desk import Desk
+from screens.paint import Line
+from screens.prompt import Prompt
+from screens.words import wrapped
+
+DROPPED = "dropped; nothing was sent"
+"""What the operator is told who did not agree."""
+
+
+def confirm(desk: Desk, question: str, name: str, agreed: Callable[[], None], *, what: str = "the device name") -> None:
+    """Ask `question`, in as many lines as it takes. With a `name` exactly that must be typed, else `y`; then `agreed`
+    is called, and otherwise the operator is told that nothing was sent."""
+
+    def answered(text: str) -> None:
+        text = text.strip()
+        if text == name or (not name and text in ("y", "Y")):
+            agreed()
+        elif name and text:
+            confirm(desk, f"{text} is not the name. {question}", name, agreed, what=what)
+        else:
+            desk.say(DROPPED)
+
+    def above(width: int) -> list[Line]:
+        return [[(line, "bad")] for line in wrapped(f"!! {question}", width)]
+
+    label = f"Type {what} ({name}) to send it, Esc to drop: " if name else "y sends it, anything else drops it: "
+    answers = (("Enter", "send it"), ("Esc", "drop it")) if name else (("y", "send it"), ("Esc", "drop it"))
+    desk.ask(
+        Prompt(label, answered, single=not name, above=above, back=lambda: desk.say(DROPPED), answers=answers),
+    )

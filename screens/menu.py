@@ -1,0 +1,67 @@
+"""The commands of a device as a block on its tab: lower case asks the device, capitals change it."""
+
+from collections.abc import Sequence
+
+from console.model import CommandInfo, Phase
+from screens import words
+from screens.paint import Line, plain
+from screens.picture import Picture
+
+COLUMN = 19
+"""Columns that a command takes: its key and its words."""
+
+RESERVED = frozenset("[]?:/agqQ0123456789 bu.+!#")
+"""Keys that mean the same on every tab, whatever a device calls its commands."""
+
+
+def keyed(commands: Sequence[CommandInfo]) -> dict[str, CommandInfo]:
+    """The commands that a key gives, by that key."""
+    return {one.key: one for one in commands if one.key and one.key not in RESERVED}
+
+
+def lines(commands: Sequence[CommandInfo], width: int, picture: Picture) -> list[Line]:
+    """The whole menu; empty where no command has a key."""
+    known = list(keyed(commands).values())
+    changes = [one for one in known if one.key.isupper()]
+    asks = [one for one in known if one not in changes]
+    if not known:
+        return []
+    left = width // 2 - 4 if changes else width
+    title = "lower case ASKS"
+    if not changes:
+        return [[(picture.rule(title, width), "rule")], *_block(asks, width, 0)]
+    danger = "CAPITAL CHANGES" + (" (race: name to confirm)" if picture.state.phase is Phase.RACE else "")
+    one, other = _block(asks, left, 0), []
+    right = width - left - 2
+    other = _block(changes, right, len(one))
+    blank: Line = []
+    rows = max(len(one), len(other))
+    head = picture.rule(title, left) + ("+" if picture.ascii else "┬") + picture.rule(danger, right + 1)
+    out: list[Line] = [[(words.fit(head, width), "rule")]]
+    for number in range(rows):
+        first = one[number] if number < len(one) else blank
+        second = other[number] if number < len(other) else blank
+        gap = " " * (left - len(plain(first)))
+        out.append([*first, (gap, ""), (picture.bar + " ", "rule"), *second])
+    return out
+
+
+def _block(commands: Sequence[CommandInfo], width: int, rows: int) -> list[Line]:
+    """Commands in columns; in one, each with its help, where that is no longer than `rows` or a few lines."""
+    if len(commands) <= max(rows, 5):
+        size = max([len(one.words) for one in commands], default=0)
+        return [
+            [
+                (f" {one.key}  ", "key"),
+                (words.fit(one.words, size), ""),
+                (words.fit(f"  {one.help}", width - size - 4).rstrip(), "dim"),
+            ]
+            for one in commands
+        ]
+    columns = max(1, width // COLUMN)
+    deep = -(-len(commands) // columns)
+    size = width // columns
+    return [
+        [run for one in commands[row::deep] for run in ((f" {one.key}  ", "key"), (words.fit(one.words, size - 4), ""))]
+        for row in range(deep)
+    ]

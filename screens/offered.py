@@ -1,0 +1,95 @@
+"""What a retransmit or a download told: what was new, what was a repeat and what differs, as a list to walk."""
+
+from console.control.client import Client, Done
+from console.model import DeviceState, EngineState, Origin, Resolved, Retold, Status
+from screens import progress, words
+from screens.confirm import confirm
+from screens.desk import OBSERVES, Desk
+from screens.listing import Listing
+from screens.paint import Line
+from screens.picture import Picture
+from screens.sources import Passings
+from screens.view import COMMON_HINTS, Hints, View
+
+TOLD = (Origin.RETRANSMIT, Origin.RECALL, Origin.READOUT, Origin.BACKUP, Origin.RECOVERED)
+"""How a device tells what it did not tell live."""
+
+
+class Told(Passings):
+    """The passings of one retransmit or download of a device."""
+
+    title = "TOLD AGAIN"
+
+    def __init__(self, device: str, retold: Retold) -> None:
+        super().__init__(device)
+        self._first = retold.first
+
+    async def page(self, client: Client, after: int | None, before: int | None, limit: int) -> list[Resolved]:
+        """A page."""
+        if after is not None:
+            after = max(after, self._first - 1)
+        rows = await client.passings(
+            after=after, before=before, limit=limit, device=self.of, origins=TOLD, text=self.text
+        )
+        return [row for row in rows if row.passing.seq >= self._first]
+
+    def newest(self, state: EngineState) -> int:
+        """The highest number, unless nothing has come since it began."""
+        return state.journal.passings if state.journal.passings >= self._first else 0
+
+    def problems(self, rows: list[Resolved]) -> list[Resolved]:
+        """What is not just the same again."""
+        return [row for row in rows if row.passing.status is not Status.REPEAT]
+
+    def missing(self, row: Resolved, picture: Picture) -> list[str]:
+        """Holes are shown where the race is."""
+        return []
+
+
+class Offered(View):
+    """The list, and above it what there is to do."""
+
+    def __init__(self, device: str, retold: Retold) -> None:
+        super().__init__()
+        self.device = device
+        self.name = f"{device} told again"
+        self.panes = [Listing(Told(device, retold))]
+
+    def hints(self) -> Hints:
+        """The keys that matter here."""
+        return ("n", "next not a repeat"), ("+", "take over"), ("Enter", "detail"), ("Esc", "back"), *COMMON_HINTS[1:]
+
+    def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
+        """The count, then the list."""
+        device, listing = picture.device(self.device), self.listing
+        head: list[Line] = progress.retold(device.retold, width) if device and device.retold else []
+        head += [
+            [(line, "dim")] for line in words.wrapped("offered = never arrived live; corr = differs; n walks", width)
+        ]
+        return head + (listing.lines(width, height - len(head), picture) if listing else [])
+
+
+def show(desk: Desk, device: DeviceState) -> None:
+    """Open the list of what `device` told again."""
+    if device.retold is None:
+        desk.say(f"{device.name} has told nothing again since the engine started", "warn")
+    else:
+        desk.open(Offered(device.name, device.retold))
+
+
+def take_over(desk: Desk, device: str, passings: tuple[int, ...] = ()) -> None:
+    """Have what `device` offers count (everything, unless `passings` says which), after a question."""
+    if desk.observes:
+        desk.say(OBSERVES, "bad")
+        return
+    found = desk.picture.device(device)
+    if passings:
+        count = ", ".join(f"#{seq}" for seq in passings)
+    else:
+        count = words.plural(found.retold.new, "passing") if found and found.retold else "all that is offered"
+    question = f"TAKE OVER {count} of {device}: from then on they count, marked recovered, and go out to scoring."
+    confirm(desk, question, "", lambda: desk.do(_take(desk, device, passings)))
+
+
+async def _take(desk: Desk, device: str, passings: tuple[int, ...]) -> Done:
+    return await desk.client.take_over(device, passings)

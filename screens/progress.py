@@ -1,0 +1,89 @@
+"""What goes on at a device and what came of it, a line each: a pause, a command under way, a retransmit, a result."""
+
+from console.model import DeviceState, Flow, Job, Outcome, Retold
+from screens import words
+from screens.paint import Line
+from screens.picture import Picture
+
+BAR = 20
+"""Characters of a full progress bar."""
+
+STOP = "!"
+"""The key that ends a command which takes long."""
+
+
+def lines(device: DeviceState, width: int, picture: Picture) -> list[Line]:
+    """All there is to say."""
+    out: list[Line] = []
+    if device.flow:
+        out += flow(device.flow, width, picture)
+    if device.retold:
+        out += retold(device.retold, width)
+    if device.job:
+        out += job(device.job, width, picture)
+    if device.outcome:
+        out += outcome(device.outcome, width, picture)
+    return out
+
+
+def flow(now: Flow, width: int, picture: Picture) -> list[Line]:
+    """Whether the timer flows; a pause counts here, once a second."""
+    if now.paused_at is None:
+        text, ink = "FLOWING", ""
+    else:
+        text, ink = f"PAUSED {words.since(now.paused_at, picture.now)}", "bad"
+        text += f" by {words.clean(now.by)}" if now.by else ""
+        if now.resumes_at is not None:
+            text += f", timer resumes by itself in {words.age(now.resumes_at - picture.now)}"
+        if now.ends_at is not None:
+            text += f"; ends in {words.age(now.ends_at - picture.now)}"
+    rest = f"  {words.plural(now.lines, 'line')} since"
+    if now.heard is not None:
+        rest += f", last {words.since(now.heard, picture.now)} ago"
+    if now.note:
+        rest += f"  {words.clean(now.note)}"
+    return [[(text, ink), (words.fit(rest, width - len(text)).rstrip(), "dim")]]
+
+
+def retold(found: Retold, width: int) -> list[Line]:
+    """What a retransmit or a download brought."""
+    name = "retransmit" + (f" of event {words.clean(found.event)}" if found.event else "")
+    text = f"{name}: {words.plural(found.lines, 'line')}, {found.new} new, {_differ(found.differ)}"
+    text += "" if found.ended else " ..."
+    more = f"   {found.new} never arrived: = shows them, + takes them over" if found.new else "   = shows them"
+    if not found.lines:
+        more = ""
+    return [[(text, "warn" if found.new or found.differ else ""), (words.fit(more, width - len(text)).rstrip(), "key")]]
+
+
+def _differ(count: int) -> str:
+    return f"{count} differs" if count == 1 else f"{count} differ"
+
+
+def job(now: Job, width: int, picture: Picture) -> list[Line]:
+    """A command under way, with a bar where its end is known."""
+    text = f"job: {words.clean(now.words)} "
+    if now.total:
+        full = min(BAR, now.done * BAR // now.total)
+        text += f"{now.done}/{now.total} [{'#' * full}{'.' * (BAR - full)}] "
+    elif now.done:
+        text += f"{now.done} "
+    text += f"{words.since(now.since, picture.now)} {words.clean(now.by)}  "
+    end = f"  {STOP} stops it"
+    return [[(text, "head"), (words.fit(now.text, width - len(text) - len(end)).rstrip(), ""), (end, "key")]]
+
+
+def outcome(last: Outcome, width: int, picture: Picture) -> list[Line]:
+    """What came of the last command, whoever gave it."""
+    ink = {True: "good", False: "bad", None: "warn"}[last.ok]
+    word = {True: "done", False: "FAILED", None: "sent, no answer defined"}[last.ok]
+    end = f" ({words.clock(last.wall, picture.zone)}) {words.clean(last.by)}"
+    said = words.clean(" ".join(last.text.split()))
+    asked = words.clean(last.words)
+    text = said.removeprefix(f"{asked}: ").removeprefix(f"{asked} -> ")
+    first = f"result: {asked} {word}"
+    room = width - len(first) - len(end) - 4
+    if len(text) <= room:
+        return [[(first, ink), (f" -> {text}" if text else "", ""), (end, "dim")]]
+    rest = words.wrapped(text, width - 2)
+    return [[(first, ink), (end, "dim")], *([(f"  {line}", "")] for line in rest[:2])]

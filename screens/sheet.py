@@ -1,0 +1,106 @@
+"""A table about a device or the event, read whole: laps, readouts, what a download brought, stations set up."""
+
+from console.control.client import Client, EngineGoneError, RefusedError
+from console.model import SECOND, Sheet
+from screens import words
+from screens.paint import Line
+from screens.picture import Picture
+from screens.view import COMMON_HINTS, Hints, Text
+
+SHEETS: dict[str, dict[str, str]] = {
+    "": {},
+    "timemachine": {"laps": "laps and splits per lane", "chutes": "finishers per chute"},
+    "otimcon": {},
+    "thcom": {},
+}
+"""Device type (empty: the event) -> the sheets there are, each with what it shows."""
+
+WIDEST = 30
+"""Columns of the terminal that a column of the table takes at most, but for the last one."""
+
+GAP = 2
+
+
+class SheetView(Text):
+    """The sheet `sheet` of `device`; of the event, where that is empty."""
+
+    def __init__(self, device: str, sheet: str) -> None:
+        super().__init__()
+        self.device = device
+        self.name = f"{device} {sheet}".strip()
+        self._sheet = sheet
+        self._table: Sheet | None = None
+        self._trouble = ""
+        self._asked_at = 0
+        self._seen: object = None
+        """What the journal and the device were like when it was asked for."""
+
+    async def pull(self, client: Client, picture: Picture) -> bool:
+        """Ask for it, at most once a second, and only when something has come that may be in it."""
+        device = picture.device(self.device)
+        journal = picture.state.journal
+        seen = (
+            id(client),
+            (journal.frames, journal.passings, journal.incidents),
+            (device.job, device.outcome) if device else (),
+        )
+        if seen == self._seen or picture.now < self._asked_at:
+            return False
+        before = (self._table, self._trouble)
+        try:
+            self._table, self._trouble = await client.sheet(self.device, self._sheet), ""
+        except RefusedError as error:
+            self._trouble = str(error)
+        except EngineGoneError:
+            return False
+        self._seen, self._asked_at = seen, picture.now + SECOND
+        return before != (self._table, self._trouble)
+
+    def hints(self) -> Hints:
+        """The keys that matter here."""
+        return ("Up/Down", "scroll"), ("Home/End", "first/last"), ("Esc", "back"), *COMMON_HINTS[1:]
+
+    def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
+        """Title and columns, which stay, the rows, and at the bottom what to do about them."""
+        table = self._table
+        if self._trouble or table is None:
+            ink = "bad" if self._trouble else "dim"
+            return [[(line, ink)] for line in words.wrapped(self._trouble or f"{self.name} ...", width)]
+        widths = _widths(table, width)
+        count = words.plural(len(table.rows), "row")
+        head: list[Line] = [
+            [(picture.rule(words.clean(table.title), width, count), "head")],
+            [(_row(table.columns, table.columns, widths), "dim")],
+        ]
+        note: list[Line] = [[(line, "warn")] for line in words.wrapped(table.note, width)]
+        room = max(1, height - len(head) - len(note))
+        body = super().lines(width, room, picture)
+        return [*head, *body, *([] for _ in range(room - len(body))), *note]
+
+    def content(self, width: int, picture: Picture) -> list[Line]:
+        """The rows."""
+        table = self._table
+        if table is None or not table.rows:
+            return [[("nothing yet", "dim")]]
+        widths = _widths(table, width)
+        return [
+            [(_row(row, table.columns, widths), table.marks.get(number, ""))] for number, row in enumerate(table.rows)
+        ]
+
+
+def _widths(table: Sheet, width: int) -> list[int]:
+    """How wide each column is; where the screen is too narrow the widest give way, and cells are marked as cut."""
+    columns = [[heading.strip(), *(row[at] for row in table.rows)] for at, heading in enumerate(table.columns)]
+    widths = [max(len(words.clean(cell)) for cell in column) for column in columns]
+    widths = [min(size, WIDEST) for size in widths[:-1]] + widths[-1:]
+    while sum(widths) + GAP * (len(widths) - 1) > width and max(widths, default=0) > 4:
+        widths[widths.index(max(widths))] -= 1
+    return widths
+
+
+def _row(cells: tuple[str, ...], columns: tuple[str, ...], widths: list[int]) -> str:
+    fitted = [
+        words.fit(cell.strip(), size, right=heading.startswith(" "))
+        for cell, heading, size in zip(cells, columns, widths, strict=False)
+    ]
+    return (" " * GAP).join(fitted).rstrip()
