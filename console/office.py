@@ -237,11 +237,15 @@ class Office:
         if edit is None:
             raise LookupError(f"it is journaled as passing #{act.body['row']}, which cannot be read just now")
         text = f"#{edit.of} {edit.extra['was'] or NOBODY} -> {edit.bib or NOBODY}"
-        if word == "undo":
+        out = f"; goes out in {UNDO_NS // SECOND} s"
+        if undoes := edit.extra.get("undoes"):
             text = f"undone: {text}"
-        if self._engine.exports and edit.phase is not Phase.TEST:
-            text += f"; goes out in {UNDO_NS // SECOND} s"
-        return m.Done(text=text, data={"passing": edit.of, "edit": edit.seq})
+            given = await asyncio.to_thread(self._reader.passing, int(undoes))
+            if given and int(given.extra["at"] or 0) > act.wall - UNDO_NS:
+                out = "; it had not gone out"
+        if not self._engine.exports or edit.phase is Phase.TEST:
+            out = ""
+        return m.Done(text=text + out, data={"passing": edit.of, "edit": edit.seq})
 
     async def _take_over(self, call: m.TakeOver, who: str) -> m.Result:
         """Have what a download or a backup offered count, all of it in one go."""

@@ -1,5 +1,7 @@
 """A bib given by hand, taken back, and what it does to what is known."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -231,11 +233,10 @@ def test_any_edits_and_undoings_give_what_replaying_them_says(steps: list[tuple[
     given: dict[int, list[tuple[int, str | None, str]]] = {1: [], 2: []}  # place -> (order, bib, by)
     nameless = 1
     for order, (word, number, bib, by) in enumerate(steps):
-        try:
+        row = None
+        with suppress(ValueError):
             row = timing.bib(number, bib, by) if word == "bib" else timing.undo(by)
-        except ValueError:
-            row = None
-        else:
+        if row:
             nameless += row.unnames - row.names
         if word == "bib":
             now = given[number][-1][1] if given[number] else own[number]
