@@ -208,7 +208,8 @@ class Acts(Keys):
 
     def action_told(self) -> None:
         """What a retransmit or a download told."""
-        if device := self._device():
+        view = self.stack.view
+        if (device := self._device()) and not (isinstance(view, Device) and view.show_told()):
             show(self, device)
         self.acted()
 

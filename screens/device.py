@@ -46,6 +46,10 @@ class Device(View):
 
     _auto_folded = False
 
+    def show_told(self) -> bool:
+        """Show here what was told again, or hide it. False: this tab has no place for it."""
+        return False
+
     def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
         """The link, the commands, the lists, what goes on and what came of it."""
         device = picture.device(self.name)
