@@ -33,17 +33,19 @@ class Stored(Struct, frozen=True):
 class Memory:
     """Takes the lines of one GET BACKUP, in order."""
 
-    def __init__(self, now: int) -> None:
-        """`now`: what the station's clock shows; a time more than a day beyond it is none."""
+    def __init__(self, first: int, last: int) -> None:
+        """The span, on the station's clock, in which the punches lie that matter; `last` is about now. A time more than
+        a day after it is none. Outside the span nothing is looked for that is off by 7 bytes: bytes that look like some
+        time are common, those that look like one of today are not."""
         self.lines = 0
         self.used = 0
         """Lines that are not as erased memory reads."""
-        self._latest = now + DAY
+        self._first, self._last = first, last
         self._bytes = bytearray()
         self._whole = True
         """No line was lost, so that every byte is where we think."""
         self._straight: set[int] = set()
-        """Lines that are records as they stand."""
+        """Lines that are records of the span as they stand."""
 
     def lose(self) -> None:
         """A line came damaged."""
@@ -57,10 +59,11 @@ class Memory:
         raw = (line.epoch & 0xFFFF_FFFF).to_bytes(4, "little") + bytes.fromhex(line.uid)[:4]
         self._bytes += raw
         self.used += raw != b"\xff" * RECORD
-        if found := self._record(raw, here):
+        found = self._record(raw, here)
+        if found and self._matters(found):
             self._straight.add(here)
-            return [found]
-        return self._turned(here) if self._whole else []
+        turned = self._turned(here) if self._whole else []
+        return [found, *turned] if found else turned
 
     def _turned(self, here: int) -> list[Stored]:
         """Records off by 7 bytes that end in line `here`: one in each but the first line of a page, two in the last."""
@@ -75,10 +78,13 @@ class Memory:
             if self._straight.isdisjoint(byte // RECORD for byte in at):
                 raw = bytes(self._bytes[byte] for byte in at)
                 found.append(self._record(raw, begin // RECORD, turned=True))
-        return [one for one in found if one]
+        return [one for one in found if one and self._matters(one)]
+
+    def _matters(self, one: Stored) -> bool:
+        return self._first <= one.epoch <= self._last
 
     def _record(self, raw: bytes, line: int, *, turned: bool = False) -> Stored | None:
         epoch, uid = int.from_bytes(raw[:4], "little"), raw[4:]
-        if uid in _NOBODY or not OLDEST <= epoch <= self._latest:
+        if uid in _NOBODY or not OLDEST <= epoch <= self._last + DAY:
             return None
         return Stored(uid.hex().upper(), epoch, line, turned)

@@ -137,7 +137,8 @@ class Backup(Workflow):
         wall, zone = self.outlet.wall(), self.outlet.zone
         off = now - digits(wall, zone)
         first = digits(began, zone) // DAY * DAY + off
-        return Download(memory=Memory(now), control=control, first=first, last=now + SLACK, wall=wall)
+        last = now + SLACK
+        return Download(memory=Memory(first, last), control=control, first=first, last=last, wall=wall)
 
     async def _compare(self, download: Download, before: Retold | None) -> Retold | None:
         """What the journal made of the readings, once it has them all; None: it has not."""

@@ -71,8 +71,8 @@ class Plug(Port):
 class Bench:
     """One device, `ctl`."""
 
-    def __init__(self, **settings: object) -> None:
-        self.desk = Desk()
+    def __init__(self, desk: Desk | None = None, **settings: object) -> None:
+        self.desk = desk or Desk()
         self.cable = NullModem()
         self.cable.cut()
         self.manager = Manager(self.desk, lambda _: self.cable.a)
@@ -123,14 +123,14 @@ async def until(true: Callable[[], object]) -> None:
 
 
 @asynccontextmanager
-async def bench(monkeypatch: pytest.MonkeyPatch, **settings: object) -> AsyncIterator[Bench]:
+async def bench(monkeypatch: pytest.MonkeyPatch, desk: Desk | None = None, **settings: object) -> AsyncIterator[Bench]:
     """A bench on which nothing takes long."""
     monkeypatch.setattr(otimcon_board, "LOOP", 0.001)
     monkeypatch.setattr(otimcon, "BOOT", 0.02)
     monkeypatch.setattr(otimcon_station, "ANSWER", 0.5)
     monkeypatch.setattr(otimcon_station, "QUIET", 0.05)
     monkeypatch.setattr(runner, "backoff", lambda: repeat(0.01))
-    made = Bench(**settings)
+    made = Bench(desk, **settings)
     await made.manager.apply([made.settings])
     try:
         yield made
