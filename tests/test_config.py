@@ -84,8 +84,8 @@ def test_three_devices_and_two_exports(tmp_path: Path) -> None:
         (EVENT + device() + device(port="/dev/ttyUSB1"), 'racedeck.toml: device "chute" is given 2 times'),
         (
             EVENT + device(type="timemachin"),
-            'racedeck.toml: device "chute": type must be one of thcom, timemachine, timemachine-clock, otimcon '
-            "(got 'timemachin'); did you mean 'timemachine'?",
+            'racedeck.toml: device "chute": type must be one of thcom, timemachine, timemachine-clock, otimcon, '
+            "gsm-docking (got 'timemachin'); did you mean 'timemachine'?",
         ),
         (
             EVENT + device(silent_after=-1),

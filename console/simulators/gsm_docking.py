@@ -41,7 +41,7 @@ class Docking:
             case "SN", _:
                 return [ACCEPTED, thcom.serial_line(self.serial_number, "HL540", self.version)]
             case "RP", "030" if not self.older:
-                if rest not in SETTINGS or rest in PASSWORDS or not rest:
+                if len(rest) != 1 or rest not in SETTINGS or rest in PASSWORDS:
                     return [REJECTED]
                 return [ACCEPTED, f"&P 030 {rest} {self.settings.get(rest, '')}".rstrip()]
             case "RP", "034" if not self.older:

@@ -226,7 +226,16 @@ def test_a_time_in_words() -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"PW topsecret\r\n", b"UN topsecret\r\n", b"#GP 3 topsecret\r\n", b"#WP 030 3 topsecret\r\n"]
+    "raw",
+    [
+        b"PW topsecret\r\n",
+        b"UN topsecret\r\n",
+        b"#GP 3 topsecret\r\n",
+        b"#GP g topsecret\r\n",
+        b"#WP 030 3 topsecret\r\n",
+        b"#WP 030 C topsecret\r\n",
+        b"&P 030 8 topsecret\r\n",
+    ],
 )
 def test_secrets_are_not_explained(raw: bytes) -> None:
     assert "topsecret" not in str(Thcom.explain(raw))
@@ -237,3 +246,13 @@ def test_settings_know_the_bauds() -> None:
     assert msgspec.convert(table, ThcomSettings).baud == 9600
     with pytest.raises(msgspec.ValidationError, match="baud"):
         msgspec.convert(table | {"baud": 4800}, ThcomSettings)
+
+
+def test_settings_of_the_gsm_that_are_no_secret_are_shown() -> None:
+    assert Thcom.explain(b"&P 030 4 online.itschrono.com\r\n")["value"] == "4 online.itschrono.com"
+    assert Thcom.explain(b"#WP 030 5 3000\r\n")["arguments"] == "030 5 3000"
+
+
+def test_status_in_words_beside_the_value() -> None:
+    told = Thcom.explain(b"&P 025 00 069 045\r\n")
+    assert (told["message"], told["value"], told["in words"]) == ("&P 025: power", "00 069 045", "6.9 V, 45 %")

@@ -22,6 +22,7 @@ from console.model import Heard, Kind, Order, Origin, Reading
 from console.simulators import cp545
 from console.simulators.cp545 import Cp545, run_race
 from console.simulators.cp545_device import Device
+from console.simulators.gsm_docking import Docking
 from console.simulators.port import Faults, PtyPort
 from tests.devices.outlet import Nowhere
 
@@ -201,6 +202,9 @@ def device() -> Device:
         ("#SLX", ["AK F"]),
         ("#RP 025", ["AK C", "&P 025 00 069"]),
         ("#RP 999", ["AK F"]),
+        ("#RP 034", ["AK R"]),
+        ("#WC 012 01 0001", ["AK F"]),
+        ("#WC 007 06 12:00 24/12/23", ["AK F"]),
         ("#RP", ["AK F"]),
         ("#RT 0001 05", ["AK F"]),
         ("#DL 09", ["AK F"]),
@@ -264,6 +268,28 @@ def test_the_clock_is_set_as_clients_set_it(device: Device) -> None:
     assert ask(device, "#WC 007 02 12:00 24/12/23") == (["AK C"], [])
     assert ask(device, "#WC 008 01") == (["AK C"], [])
     assert ask(device, "#!T") == (["AK C", "!T 12:00:01 24/12/23"], [])
+
+
+def test_the_synchro_is_told_as_a_cp540_tells_it(device: Device) -> None:
+    ask(device, "#WC 007 02 12:00 24/12/23")
+    assert ask(device, "#WC 007 02 25:00 24/12/23") == (["AK F"], []), "it stays ready for the first"
+    assert ask(device, "#WC 008 01") == (["AK C"], [])
+    assert ask(device, "#RP 010") == (["AK C", "&P 010 02 02 12:00 24/12/23 00"], [])
+    device.tells_synchro_time = False
+    assert ask(device, "#!T") == ([], [])
+
+
+def test_a_docking_on_its_cable(device: Device) -> None:
+    device.docking = Docking()
+    assert ask(device, "#SN") == (["AK C", "SN 04811 CP545 VB10 00540 VA02"], [])
+    assert ask(device, "#RP 034") == (["AK C", "&P 034 1F 3"], [])
+    assert ask(device, "#RP 030 4") == (["AK C", "&P 030 4 online.itschrono.com"], [])
+
+
+def test_a_start_list_may_reject_a_bib(device: Device) -> None:
+    device.unlisted = {"0013"}
+    assert [ask(device, f"#SLA {bib:04}")[0] for bib in (12, 13)] == [["AK C"], ["AK F"]]
+    assert list(device.start_list) == ["0012"]
 
 
 def test_precision_cuts_decimals(device: Device) -> None:
