@@ -108,7 +108,7 @@ class Office:
         except (CommandError, ConnectionError, LookupError, ValueError) as error:
             return m.Failed(reason=str(error.args[0]) if error.args else repr(error))
         except Exception as error:  # a fault of ours must not take the race down with it
-            log.exception("call %r of %s failed", call, who)
+            log.exception("%s of %s failed", type(call).__name__, who)  # not the call itself: it may hold a password
             return m.Failed(reason=f"the engine failed to do it ({error!r}); see engine.log")
 
     async def _answer(self, call: m.Call, who: str, console: int) -> m.Result:
