@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from console.commands import show
 from console.commands.act import gun_time
@@ -48,6 +49,10 @@ def punch(**changes: object) -> Resolved:
     return Resolved(passing=Passing(**(keys | changes)), utc=NOON, point="Ctl 31", bib=None)  # type: ignore[arg-type]
 
 
+GIVEN = {"status": Status.EDITED, "of": 4, "change": "bib", "extra": {"was": "1178", "by": "anna", "at": NOON}}
+TAKEN = {"origin": Origin.RECOVERED, "of": 5, "extra": {"offered": 5, "by": "anna", "at": NOON}}
+
+
 def test_a_passing_has_the_keys_that_scripts_rely_on() -> None:
     row = json.loads(show.json_line(show.passing_row(punch())))
     promised = ["seq", "frame", "device", "kind", "time", "utc", "tag", "bib", "channel", "point", "event"]
@@ -55,6 +60,33 @@ def test_a_passing_has_the_keys_that_scripts_rely_on() -> None:
     assert list(row)[: len(promised)] == promised
     assert (row["seq"], row["kind"], row["utc"], row["bib"]) == (7, "punch", "2026-06-01T10:00:00.000000000Z", None)
     assert row["control"] == 31
+
+
+@pytest.mark.parametrize(
+    ("row", "status"),
+    [
+        (punch(), "04A1B2C3   live"),
+        (punch(phase=Phase.TEST), "04A1B2C3   live TEST"),
+        (punch(status=Status.REPEAT, of=4), "04A1B2C3   repeat of #4"),
+        (structs.replace(punch(), bib="1187", edited="anna"), "1187       live, edited by anna"),
+        (structs.replace(punch(**GIVEN, bib="1187"), bib="12", edited="ben"), "1187       edited by anna: #4 was 1178"),
+        (punch(**GIVEN | {"extra": {"was": None, "by": "anna", "undoes": 9}}), "undone by anna: #4 was ----"),
+        (punch(status=Status.OFFERED, origin=Origin.BACKUP), "offered by a backup, does not count"),
+        (punch(status=Status.OFFERED, origin=Origin.RECALL), "offered by a download, does not count"),
+        (punch(**TAKEN), "recovered of offered #5"),
+        (punch(**TAKEN | {"status": Status.REPEAT, "of": 6}), "repeat of #6, recovered of offered #5"),
+    ],
+)
+def test_a_status_in_words(row: Resolved, status: str) -> None:
+    assert show.passing_line(row, PARIS).endswith(status)
+
+
+def test_what_an_operator_said_has_its_keys() -> None:
+    row = json.loads(show.json_line(show.passing_row(structs.replace(punch(**GIVEN, bib="1187"), bib="12"))))
+    assert (row["status"], row["bib"], row["was"], row["by"]) == ("edited", "1187", "1178", "anna")
+    assert row["at"] == "2026-06-01T10:00:00.000000000Z"
+    row = json.loads(show.json_line(show.passing_row(structs.replace(punch(), bib="1187", edited="anna"))))
+    assert (row["bib"], row["edited"]) == ("1187", "anna")
 
 
 def test_a_frame_has_the_keys_that_scripts_rely_on() -> None:
