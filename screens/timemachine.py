@@ -207,9 +207,8 @@ def flowing(device: DeviceState, picture: Picture) -> tuple[str, str]:
         return silent + state, "good" if state == "FLOWING" and not silent else "warn"
     text = f"PAUSED {words.since(flow.paused_at, now)}" + state.partition("PAUSED")[2]
     text += f" by {flow.by}" if flow.by else ""
-    if flow.resumes_at is not None:
-        text += f", timer resumes by itself in {words.age(flow.resumes_at - now)}"
-    return text, "bad"
+    by_itself = None if flow.resumes_at is None else words.age(flow.resumes_at - now)
+    return text + (f", timer resumes by itself in {by_itself}" if by_itself else ", until XON"), "bad"
 
 
 def mismatch(device: DeviceState, width: int) -> list[Line]:

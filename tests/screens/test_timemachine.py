@@ -83,6 +83,11 @@ async def test_a_pause_looks_as_drawn(socket: Path) -> None:
         engine.set(facts={"state": "PAUSED, but lines come"})
         console.push()
         await console.sees("PAUSED 0:12, but lines come by anna")
+        engine.set(
+            facts={"state": "PAUSED"}, flow=Flow(paused_at=engine.clock, by="anna", ends_at=engine.clock + SECOND)
+        )
+        console.push()
+        await console.sees("PAUSED 0:00 by anna, until XON", "we send XON in 0:01")
 
 
 # --- the finish order ---
