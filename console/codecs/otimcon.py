@@ -86,7 +86,7 @@ _LINES: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], Record]], ...] = 
         (rf"Time:(?:(-?\d{{1,10}}),)?{_DATE}", lambda m: Time(int(m[1]) if m[1] else None, m[2])),
         (r"Control:(?:(?:START|FINISH) - )?(\d{1,3})", lambda m: Control(int(m[1]))),
         (r"Mode:([A-Z_]+)( POS)? ?", lambda m: Mode(m[1], m[2] is not None)),
-        (r"(Version|Voltage):", lambda m: Heading(m[1])),
+        (r"(Version|Voltage):|Get (Version)", lambda m: Heading(m[1] or m[2])),
         (r"Version:([\w.]+)", lambda m: Version(m[1])),
         (r"Voltage:(-?\d+\.\d+)", lambda m: Voltage(float(m[1]))),
         (r"Backup:", lambda _: BackupBegin()),

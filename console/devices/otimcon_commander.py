@@ -66,7 +66,7 @@ class Commander(Workflow):
         if info is table.SET_TIME and not values:
             return await self._sync(order.by)
         async with self.station.turn(order.by) as turn:
-            answer = await turn.ask(line, once=info is table.SET_TIME)
+            answer = await turn.ask(line)
         return reply(line, answer, self.station.version, self.outlet.wall(), self.outlet.zone)
 
     async def _ping(self, by: str) -> Reply:
@@ -91,8 +91,10 @@ class Commander(Workflow):
         return Reply(ok=not any(refused(each) for each in answer), text=_told(answer))
 
     async def _sync(self, by: str) -> Reply:
-        async with self.station.turn(by) as turn:
-            before, after = await set_clock(turn, self.outlet)
+        try:
+            before, after = await self._set_clock(by)
+        except TimeoutError:  # what it has of the line runs when it is woken, and sets anything
+            before, after = await self._set_clock(by)
         data: dict[str, Scalar] = {"before": before, "difference": after}
         if abs(after) > EXACT:
             text = f"its clock was NOT set right: it is {after:+} s off, and was {before:+} s off before; try again"
@@ -100,6 +102,10 @@ class Commander(Workflow):
         frozen = "; in FROZEN_CONTROL that is its frozen time only" * (self.station.mode == "FROZEN_CONTROL")
         text = f"clock set: it was {before:+} s off and is {after:+} s now; it shows whole seconds{frozen}"
         return Reply(ok=True, text=text, data=data)
+
+    async def _set_clock(self, by: str) -> tuple[int, int]:
+        async with self.station.turn(by) as turn:
+            return await set_clock(turn, self.outlet)
 
     def _keep_awake(self, given: str) -> Reply:
         try:

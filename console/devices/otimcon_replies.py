@@ -53,6 +53,10 @@ def reply(line: str, answer: Sequence[Record], version: str, wall: int, zone: tz
             )
         case ["SET", "CTRL", word], _:
             return _set_control(NUMBERS.get(word) or int(word), record, warnings)
+        case ["GET", "CTRL"], Control(0 | 255):
+            return Reply(
+                ok=True, text="it has no control number yet: give it one with SET CTRL", data={"control": None}
+            )
         case ["GET", "CTRL"], Control(number):
             return Reply(ok=True, text=f"control {control_name(number)}", data={"control": number})
         case ["GET", "CTRL"], Mode(mode):

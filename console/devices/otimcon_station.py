@@ -122,8 +122,9 @@ class Turn(Listener):
         The last record is what answers: Pong, Version, Time, Control, Mode, Voltage, BackupReset, Waiting, Help,
         BackupBegin (its lines follow: get them with `next`), or what refuses: UnknownArgument, Warned, Refused.
         SET and GET CTRL outside the control modes are answered by Warned and Mode. Without an answer, or with one that
-        shows that a sleeping station missed half the line, the station is woken and the line sent once more, unless
-        `once` (what it says would no longer be true), and but for a WRITE: that might come out as two.
+        shows that a sleeping station missed half the line, the station is woken and the line sent once more: what it
+        has of the line runs with the next line feed, and may be a shorter number. Not so where `once` says that the
+        line would no longer be true; nor with a WRITE, which might come out as two.
 
         Raises TimeoutError where it does not answer within `timeout` seconds (default: ANSWER), ConnectionError.
         """

@@ -141,7 +141,8 @@ def difference(epoch: int, wall: int, zone: tzinfo) -> str:
 
 def control_name(number: int) -> str:
     """As the firmware names it."""
-    return {START: f"START ({START})", FINISH: f"FINISH ({FINISH})"}.get(number, str(number))
+    named = {START: f"START ({START})", FINISH: f"FINISH ({FINISH})", 255: "none (255)"}
+    return named.get(number, str(number))
 
 
 def _words(field: str, value: object) -> str:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from console.codecs import otimcon
 from console.codecs.otimcon import Decoder
-from console.codecs.otimcon_records import Blank, CardFull, Pong, PrintLine, Prompt, Punch, Readout, Record
+from console.codecs.otimcon_records import Blank, CardFull, Pong, PrintLine, Prompt, Punch, Readout, Record, Version
 from console.codecs.piece import Piece
 
 VECTORS: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "vectors" / "otimcon.json").read_text())
@@ -74,6 +74,10 @@ def test_no_noise_on_a_line_costs_the_punch_behind_it(uid: bytes, control: int, 
     *_, last = decoded(noise + f"^{control},{uid_printed(uid)},{epoch}$\r\n".encode())
     assert last.record == Punch(control, uid.hex().upper(), epoch)
     assert last.flaw == ""
+
+
+def test_the_version_of_the_untested_0_14() -> None:
+    assert decoded(b"Get Version\r\n0.14NT\r\n>")[1].record == Version("0.14NT")
 
 
 def test_no_noise_on_a_line_costs_the_punches_before_it() -> None:

@@ -220,6 +220,22 @@ async def test_half_a_line_is_sent_again() -> None:
     assert await asked == [otimcon_records.Mode("CONTROL")]
 
 
+async def test_half_a_line_that_runs_when_it_wakes_is_mended(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with attended() as talk:
+        await known(talk)
+        monkeypatch.setattr(otimcon_station, "ANSWER", 0.05)
+        talk.cable.deaf = True
+        asked = asyncio.create_task(talk.tell("SET CTRL 45"))
+        await until(lambda: talk.cable.lines_sent()[-1] == "SET CTRL 45")
+        talk.cable.deaf = False
+        await talk.cable.through(b"SET CTRL 4")  # it fell asleep before the rest
+        monkeypatch.setattr(otimcon_station, "ANSWER", 0.5)
+        reply = await asked
+    assert any(frame.raw == b"Control:4\r\n" for frame in talk.cable.heard)
+    assert reply.text == "control 45"
+    assert talk.station.control == 45
+
+
 async def test_noise_of_waking_answers_nothing() -> None:
     cable = Cable()
     driver = driver_of(cable)

@@ -122,6 +122,14 @@ async def test_set_ctrl_outside_the_control_modes_has_stored_it() -> None:
         assert (await talk.tell("GET CTRL")).text == "control 31"
 
 
+async def test_a_new_board_has_no_number() -> None:
+    async with attended() as talk:
+        talk.station.control = 255
+        await known(talk)
+        assert talk.driver.facts["control"] == "none (255)"
+        assert "no control number yet" in (await talk.tell("GET CTRL")).text
+
+
 async def test_bleep_is_not_answered() -> None:
     async with attended() as talk:
         reply = await talk.tell("BLEEP")
