@@ -48,6 +48,9 @@ class Desk(Protocol):
     def say(self, text: str, ink: str = "") -> None:
         """A message to the operator; it stays until the next key."""
 
+    def unsay(self, text: str) -> None:
+        """Take a message back, if it is still there."""
+
     def do(self, work: Awaitable[Done | str]) -> None:
         """Do something beside, and say what came of it."""
 

@@ -44,7 +44,7 @@ class Device(View):
         """Fold the menu, or unfold it."""
         self.folded = not self.folded if self.folded is not None else not self._auto_folded
 
-    _auto_folded = False
+    _auto_folded = _unfolded = False
 
     def show_told(self) -> bool:
         """Show here what was told again, or hide it. False: this tab has no place for it."""
@@ -67,9 +67,9 @@ class Device(View):
     def body(self, width: int, room: int, picture: Picture) -> list[Line]:
         """What comes in, in at most `room` lines: both lists, or the one in front where there is no room for two."""
         front = self.listing
-        if room < BOTH and front is not None:
+        if self._unfolded and room < BOTH and front is not None:
             return front.lines(width, room, picture)
-        first = max(LEAST, room * 3 // 5)
+        first = min(room, max(LEAST, room * 3 // 5))
         parts: list[tuple[Listing[Any], int]] = [(self.passings, first), (self.frames, room - first)]
         return [
             line
@@ -86,13 +86,16 @@ class Device(View):
         if not device.commands:
             return []
         self._auto_folded = len(whole) + LEAST > room
+        self._unfolded = False
         if not whole:
             text = f"{words.plural(len(device.commands), 'command')}:  :send {device.name} WORDS, or ? for all of them"
             return [[(words.fit(text, width), "dim")]]
-        if self._auto_folded if self.folded is None else self.folded:
-            text = f".  {words.plural(len(whole) and len(device.commands), 'command')}   ? says what each does"
+        cut = 2 * (room - LEAST) < len(whole)
+        if cut or (self._auto_folded if self.folded is None else self.folded):
+            text = f".  {words.plural(len(device.commands), 'command')}   ? says what each does"
             return [[(picture.rule(text, width), "rule")]]
-        fitting = whole[: max(1, room - LEAST)]
+        self._unfolded = True
+        fitting = whole[: room - LEAST]
         if len(fitting) < len(whole):
             fitting[-1] = [("... ? shows all", "dim")]
         return fitting

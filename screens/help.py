@@ -39,7 +39,7 @@ KEYS = (
         ("letters", "its commands, as its menu lists them: lower case asks the device, a capital changes it"),
         (".", "fold the menu of commands, or unfold it"),
         (STOP, "stop the command that takes long"),
-        ("=", "what a retransmit or a download told, as a list; n walks what is not a repeat"),
+        ("-  =", "what a retransmit or a download told, as a list; n walks what is not a repeat"),
         ("+", "take over what was told afterwards only: from then on it counts, marked recovered"),
         ("#", "tables: laps, backup, cards ..., where the device has some"),
     )),

@@ -63,7 +63,7 @@ class Keys(App[int], inherit_bindings=False):
             ("u", "undo", "undo"),
             (".", "fold", "menu"),
             ("#", "sheet", "sheet"),
-            ("=", "told", "told"),
+            ("-,=", "told", "told"),
             ("+", "take_over", "take.over"),
             ("escape", "back", "back"),
             ("q", "leave", "leave"),

@@ -7,10 +7,10 @@ from screens import words
 from screens.paint import Line, plain
 from screens.picture import Picture
 
-COLUMN = 19
+COLUMN = 18
 """Columns that a command takes: its key and its words."""
 
-RESERVED = frozenset("[]?:/agqQ0123456789 bu.+!#")
+RESERVED = frozenset("[]?:/agqQ0123456789 bu.+-!#")
 """Keys that mean the same on every tab, whatever a device calls its commands."""
 
 
@@ -62,6 +62,15 @@ def _block(commands: Sequence[CommandInfo], width: int, rows: int) -> list[Line]
     deep = -(-len(commands) // columns)
     size = width // columns
     return [
-        [run for one in commands[row::deep] for run in ((f" {one.key}  ", "key"), (words.fit(one.words, size - 4), ""))]
+        [
+            run
+            for one in commands[row::deep]
+            for run in ((f" {one.key}  ", "key"), (words.fit(_name(one), size - 4), ""))
+        ]
         for row in range(deep)
     ]
+
+
+def _name(command: CommandInfo) -> str:
+    """Its words; with what they mean, where the manual has only codes."""
+    return f"{command.words} {command.help}" if command.words.startswith("#") else command.words

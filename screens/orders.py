@@ -8,12 +8,17 @@ from console.control.client import AskedError, Done, RefusedError
 from console.model import CommandInfo, DeviceState
 from screens.confirm import confirm
 from screens.desk import OBSERVES, Desk
+from screens.device import Device
 from screens.forms import Form
 from screens.menu import keyed
 from screens.progress import STOP
 
 Again = Callable[[str], None]
 """Opens the form once more, with the reason."""
+
+
+SHORT = 120
+"""Characters of a result that its line on the tab has room for on every screen."""
 
 
 class Orders:
@@ -44,19 +49,20 @@ class Orders:
     def send(self, device: str, words: str, again: Again | None = None) -> None:
         """Send a command, once what it may do has been agreed to. Where it is refused and the operator has not gone on
         to something else, `again` is told why."""
-        self._desk.say(f"{device}: {words} ...", "dim")
+        self._desk.say(_note(device, words), "dim")
         self._desk.do(self._send(device, words, again))
 
     async def _send(self, device: str, words: str, again: Again | None, yes: str = "") -> Done | str:
         desk, presses = self._desk, self._desk.presses
         try:
-            return await desk.client.command(device, words, yes=yes)
+            done = await desk.client.command(device, words, yes=yes)
+            return "" if done.ok and await self._shown(device, words, done) else done
         except AskedError as asked:
             if desk.asking:  # somebody who types something else would answer a question never read
                 return Done(text=f"{device}: {words} was not sent: it asks first; give it again", ok=False)
 
             def agreed(name: str = asked.name) -> None:
-                desk.say(f"{device}: {words} ...", "dim")
+                desk.say(_note(device, words), "dim")
                 desk.do(self._send(device, words, again, name))
 
             confirm(desk, str(asked), asked.name if asked.typed else "", agreed)
@@ -66,6 +72,18 @@ class Orders:
                 raise
             again(str(error))
             return ""
+
+    async def _shown(self, device: str, words: str, done: Done) -> bool:
+        """The tab that is on the screen tells it already, in its line for results."""
+        view = self._desk.stack.view
+        if not isinstance(view, Device) or view.name != device or len(done.text) > SHORT:
+            return False
+        state = await self._desk.client.refresh()
+        last = next((one.outcome for one in state.devices if one.name == device), None)
+        if last is None or last.words != words or last.text != done.text:
+            return False
+        self._desk.unsay(_note(device, words))
+        return True
 
     # --- one command for many devices ---
 
@@ -102,6 +120,11 @@ class Orders:
             what="the word",
         )
         return ""
+
+
+def _note(device: str, words: str) -> str:
+    """What is said while a command is under way."""
+    return f"{device}: {words} ..."
 
 
 def _together(words: str, done: dict[str, Done]) -> Done:

@@ -18,7 +18,7 @@ def lines(device: DeviceState, width: int, picture: Picture) -> list[Line]:
     if device.flow:
         out += flow(device.flow, width, picture)
     if device.retold:
-        out += retold(device.retold, width)
+        out += retold(device.retold, width, going=device.job is not None)
     if device.job:
         out += job(device.job, width, picture)
     if device.outcome:
@@ -45,12 +45,12 @@ def flow(now: Flow, width: int, picture: Picture) -> list[Line]:
     return [[(text, ink), (words.fit(rest, width - len(text)).rstrip(), "dim")]]
 
 
-def retold(found: Retold, width: int) -> list[Line]:
-    """What a retransmit or a download brought."""
-    name = "retransmit" + (f" of event {words.clean(found.event)}" if found.event else "")
+def retold(found: Retold, width: int, *, going: bool = False) -> list[Line]:
+    """What a download brought; `going`: and still does."""
+    name = "told again" + (f", event {words.clean(found.event)}" if found.event else "")
     text = f"{name}: {words.plural(found.lines, 'line')}, {found.new} new, {_differ(found.differ)}"
-    text += "" if found.ended else " ..."
-    more = f"   {found.new} never arrived: = shows them, + takes them over" if found.new else "   = shows them"
+    text += " ..." if going and not found.ended else ""
+    more = f"   {found.new} never arrived: - shows them, + takes them over" if found.new else "   - shows them"
     if not found.lines:
         more = ""
     return [[(text, "warn" if found.new or found.differ else ""), (words.fit(more, width - len(text)).rstrip(), "key")]]

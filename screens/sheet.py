@@ -7,11 +7,13 @@ from screens.paint import Line
 from screens.picture import Picture
 from screens.view import COMMON_HINTS, Hints, Text
 
+FINISH = {"finish": "the finish order by places", "chutes": "finishers per timer event and chute"}
+OFFERED = {"offered": "what never arrived live, and was not taken over yet"}
 SHEETS: dict[str, dict[str, str]] = {
-    "": {},
-    "timemachine": {"laps": "laps and splits per lane", "chutes": "finishers per chute"},
-    "otimcon": {},
-    "thcom": {},
+    "": FINISH | OFFERED,
+    "timemachine": {"laps": "laps and splits, lane by lane"} | FINISH | OFFERED,
+    "otimcon": {"backup": "every punch of the last download"} | OFFERED,
+    "thcom": OFFERED,
 }
 """Device type (empty: the event) -> the sheets there are, each with what it shows."""
 

@@ -52,13 +52,14 @@ class Window(Generic[Row]):
 
     async def newest(self, upto: int, height: int) -> bool:
         """Follow: bring in what came up to number `upto`, at most twice a screen of it. True: something changed."""
-        if self.rows and upto <= self.covered:
+        known = self.rows or self.begins  # be it that there was nothing
+        if known and upto <= self.covered:
             return False
         if not self.rows and upto == 0:
             self.begins = True
             return False
         limit = 2 * height
-        if self.rows and upto - self.covered <= limit:
+        if known and upto - self.covered <= limit:
             fresh = await self._ask(after=self.covered, limit=limit)
             kept = self.rows
         else:

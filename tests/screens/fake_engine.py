@@ -421,11 +421,11 @@ class FakeEngine:
         if (typed or clears) and call.yes != device:
             question = " ".join(filter(None, [clears, "A race is running." if typed else ""]))
             return m.Asks(question=f"{words}: {question}", name=device, typed=typed)
-        ok, text = (None, "sent") if words == "BLEEP" else (True, f"{words} -> PONG in 31 ms")
+        ok, text = (None, "sent; listen") if words == "BLEEP" else (True, f"{words} -> PONG in 31 ms")
         if "X" in words.split():
             return m.Failed(reason=f"{words}: the station says ERROR")
         self.outcomes[device] = Outcome(words=words, by=who, wall=self.now, ok=ok, text=text)
-        return m.Done(text=f"{device}: {text}", ok=ok)
+        return m.Done(text=text, ok=ok)
 
     def _set_bib(self, seq: int, bib: str, who: str) -> m.Result:
         if self.refuse_bibs:

@@ -50,6 +50,21 @@ async def test_nothing_new_asks_nothing() -> None:
     assert numbers.asked == asked
 
 
+async def test_a_filter_that_nothing_matches_is_asked_only_for_what_is_new() -> None:
+    numbers = Numbers(keep=1000)
+    numbers.highest = 990
+    rows = window(numbers)
+    assert not await rows.newest(990, 20)
+    for _ in range(5):
+        assert not await rows.newest(990, 20)
+    assert numbers.asked == 1
+    assert rows.begins
+    numbers.highest = 1001
+    assert await rows.newest(1001, 20)
+    assert rows.rows == [1000]
+    assert numbers.asked == 2
+
+
 async def test_both_ends_of_a_million_are_one_jump_away() -> None:
     numbers = Numbers()
     numbers.highest = 1_000_000
