@@ -225,7 +225,8 @@ class _Session:
 
     def known(self, reading: Reading, scope: str) -> list[Judged]:
         """All that is known of it there; what was only offered is known to what is offered again, to nothing else."""
-        rows = self.index.same(scope + reading.identity)
+        by_join = reading.join and reading.origin is Origin.BACKUP
+        rows = self.index.joined(scope + reading.join) if by_join else self.index.same(scope + reading.identity)
         return counted(rows) or (rows if reading.origin in TOLD_AFTERWARDS else [])
 
     def halves(self, reading: Reading, scope: str) -> list[Judged]:

@@ -115,6 +115,14 @@ class TestBackups:
         assert timing.statuses() == [Status.OFFERED, Status.REPEAT, Status.LIVE]
         assert [one.passing.seq for one in come(timing.index.rows[0], timing.index)] == [live.seq]
 
+    def test_another_download_of_it_offers_nothing_twice(self) -> None:
+        """Its identity is another one: the station has got another control number meanwhile."""
+        timing = Timing()
+        timing.hear(backed_up(1000), device="control")
+        renamed = structs.replace(backed_up(1000), identity=f"backup/45/{UID[:8]}/1000", channel="45")
+        (told,) = timing.hear(renamed, device="control")
+        assert (told.status, told.of) == (Status.REPEAT, 1)
+
     def test_no_two_punches_are_joined(self) -> None:
         """One card cannot be at two controls in one second; two that begin alike can."""
         timing = Timing()
