@@ -10,6 +10,7 @@ from screens import words
 from screens.paint import Line
 from screens.picture import Picture
 from screens.sources import Passings, cut
+from screens.window import PAGE
 
 KINDS = (Kind.PLACE, Kind.SELECT)
 
@@ -20,7 +21,7 @@ MOST = 6
 """Events and chutes that are named."""
 
 _HALVES = {Kind.PLACE: "primary", Kind.SELECT: "select"}
-_FROM, _OUT = 14, 8
+_OUT = 8
 
 
 class FinishOrder(Passings):
@@ -36,6 +37,9 @@ class FinishOrder(Passings):
         """Timer events and chutes there are."""
         self._asked = False
         self._event = self._chute = ""
+        self._otherwise: dict[Key, str] = {}
+        """The time that a retransmit told last, of places that it told otherwise."""
+        self._corrected_upto = 0
         self._holes: dict[int, str] = {}
         """Last missing place -> the hole, in words."""
         self._places: set[Key] = set()
@@ -50,6 +54,7 @@ class FinishOrder(Passings):
         if not self._asked:
             await self._ask_areas(client)
             self._asked = True
+        await self._ask_corrections(client)
         rows: list[Resolved] = []
         while True:
             page = await client.passings(
@@ -80,6 +85,18 @@ class FinishOrder(Passings):
             return  # an engine without that sheet: those that are looked at are known all the same
         at = [name.strip() for name in sheet.columns]
         self._remember((row[at.index("EVENT")], row[at.index("CHUTE")]) for row in sheet.rows)
+
+    async def _ask_corrections(self, client: Client) -> None:
+        """Times that were told otherwise since they were asked for last: a place that counts keeps its own."""
+        while True:
+            page = await client.passings(
+                after=self._corrected_upto, limit=PAGE, device=self.of, kinds=KINDS, statuses=(Status.CORRECTION,)
+            )
+            self._otherwise |= {key: row.passing.time for row in page if (key := _key(row)) and row.passing.time}
+            if page:
+                self._corrected_upto = page[-1].passing.seq
+            if len(page) < PAGE:
+                return
 
     def _remember(self, areas: Iterable[tuple[str, str]]) -> None:
         for area in set(areas) - set(self.areas):
@@ -144,7 +161,7 @@ class FinishOrder(Passings):
         return [(f" {missing:<{self._before_note - 1}}", "bad"), ("HOLE", "bad")]
 
     def problems(self, rows: list[Resolved]) -> list[Resolved]:
-        """Holes, places out of order, places without a bib, and what an export holds."""
+        """Holes, places out of order, places without a bib or with two times, and what an export holds."""
         places, disordered = _look_over(rows)
         return [
             row
@@ -153,7 +170,14 @@ class FinishOrder(Passings):
             or row.passing.seq in disordered
             or self._hole(row, places | self._places)
             or row.out == "HELD"
+            or self._other_time(row)
         ]
+
+    def _other_time(self, row: Resolved) -> str:
+        """The time that the timer told of this place since, where that is another one."""
+        key = _key(row)
+        time = self._otherwise.get(key, "") if key else ""
+        return time.strip() if time != row.passing.time else ""
 
     # --- columns ---
 
@@ -166,7 +190,8 @@ class FinishOrder(Passings):
         head += f"{'RACE TIME':<{self._time_width}}  "
         head += f"{'TIME OF DAY':<{self._time_width}}  " if self._with_day else ""
         head += f"{'BIB':<6} " + (f"{'NAME':<20} " if self._with_name else "")
-        head += f"{'FROM':<{_FROM}} {'OUT':<{_OUT}} "
+        self._from_width = 7 if self._with_event and not self._with_day else 14
+        head += f"{'FROM':<{self._from_width}} {'OUT':<{_OUT}} "
         self._before_note = len(head)
         return [(head + "NOTE", "")]
 
@@ -186,7 +211,8 @@ class FinishOrder(Passings):
         line.append((words.fit(row.bib or "----", 6) + " ", "" if row.bib else "bad"))
         if self._with_name:
             line.append((words.fit(row.name or "", 20) + " ", ""))
-        line.append((words.fit(from_(row), _FROM) + " ", "dim"))
+        told = from_(row) if self._from_width == 14 else from_(row).replace("primary+select", "both")
+        line.append((words.fit(told, self._from_width) + " ", "dim"))
         line.append((words.fit(row.out, _OUT) + " ", _out_ink(row.out)))
         note, ink = self.note(row)
         return cut([*line, (note, ink)], width)
@@ -198,10 +224,12 @@ class FinishOrder(Passings):
             said.append(("NO BIB", "bad"))
         if row.passing.seq in self._disordered and row.passing.origin is Origin.LIVE:
             said.append(("OUT OF ORDER", "bad"))
+        if time := self._other_time(row):
+            said.append((f"ALSO {time}", "bad"))
         if row.edited:
             said.append((f"edited{_was(row)}" if _was(row) else f"edited {row.edited}", "warn"))
         elif _was(row):
-            said.append((f"corrected{_was(row)}", "warn"))
+            said.append((_was(row).removeprefix(", "), "warn"))
         if row.passing.origin is not Origin.LIVE:
             said.append((row.passing.origin.value, "dim"))
         if self._named and row.bib and not row.name:

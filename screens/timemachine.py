@@ -117,7 +117,7 @@ class TimeMachine(Device):
         out += packed([*race(device, picture), *(others if self._tall else [])], width)
         if device.flow:
             out += since(device.flow, width, picture)
-        if areas := self.finish.filters():
+        if (areas := self.finish.filters()) and not self.laps_only:
             out.append([(words.fit(areas, width), "dim")])
         return out
 

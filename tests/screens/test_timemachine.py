@@ -208,6 +208,29 @@ async def test_events_and_chutes_are_named_and_picked_with_a_filter(socket: Path
         await console.sees("event:NUMBER and chute:NUMBER")
 
 
+async def test_a_time_that_a_retransmit_told_otherwise_stands_beside_the_first(socket: Path) -> None:
+    engine = race_day()
+    async with tab(socket, engine) as console:
+        await console.sees(" 0412 ")
+        told: dict[str, Any] = {"origin": Origin.RETRANSMIT, "status": Status.CORRECTION, "of": 7}
+        engine.place(412, "01:11:58.17", "0412", **told)
+        engine.clock += SECOND
+        console.push()
+        await console.sees(lambda: row_of(console, "0412").rstrip().endswith("ALSO 01:11:58.17"))
+        assert " 01:11:58.07 " in row_of(console, "0412")
+        engine.place(412, "01:11:58.07", "0412", **told)  # the timer has gone back on it
+        engine.clock += SECOND
+        console.push()
+        await console.sees(lambda: "ALSO" not in row_of(console, "0412"))
+
+
+async def test_a_bib_that_the_device_took_back_is_told(socket: Path) -> None:
+    engine = TimerEngine()
+    engine.place(1, "00:16:00.55", "12", known="21")
+    async with tab(socket, engine) as console:
+        await console.sees(lambda: row_of(console, "0001").split()[-3:] == ["select", "was", "12"])
+
+
 async def test_letters_in_a_bib_and_no_chute_are_no_harm(socket: Path) -> None:
     engine = TimerEngine()
     engine.place(1, "00:16:00.55", "AB123")
