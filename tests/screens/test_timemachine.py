@@ -90,6 +90,18 @@ async def test_a_pause_looks_as_drawn(socket: Path) -> None:
         await console.sees("PAUSED 0:00 by anna, until XON", "we send XON in 0:01")
 
 
+async def test_p_pauses_and_r_resumes(socket: Path) -> None:
+    async with tab(socket, race_day()) as console:
+        await console.press("p")
+        await console.sees("XOFF sent")
+        console.push()
+        await console.sees("PAUSED 0:00", "NOT A SAFE STORE")
+        await console.press("r")
+        await console.sees("XON sent")
+        console.push()
+        await console.sees("FLOWING", "first line 0.05 s after XON")
+
+
 # --- the finish order ---
 
 

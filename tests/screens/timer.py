@@ -162,6 +162,12 @@ class TimerEngine(FakeEngine):
                 self.calls.append((who, call))
                 rows = [row for row in self.rows if _fits(row, call)]
                 return m.Passings(rows=_page(rows, [row.passing.seq for row in rows], call))
+            case m.Command(words="PAUSE"):
+                self.set(flow=Flow(paused_at=self.clock, by=who, ends_at=self.clock + 60 * SECOND))
+                return m.Done(text="chute: PAUSE: XOFF sent", ok=None)
+            case m.Command(words="RESUME"):
+                self.set(flow=Flow(note="first line 0.05 s after XON"))
+                return m.Done(text="chute: RESUME: XON sent", ok=None)
             case m.GetFrames():
                 return m.Frames(rows=_page(self.wire, [row.seq for row in self.wire], call))
         return await super().answer(call, who, console)
