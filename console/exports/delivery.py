@@ -6,6 +6,7 @@ For each address, at any moment: journaled = sent + waiting + held + unmapped + 
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TypeAlias
 
 from msgspec import Struct
 
@@ -19,12 +20,26 @@ class Hold(Struct, frozen=True):
     """What it is, in a word or two; behind a colon, more about it."""
     releasable: bool = False
     """The operator may have it sent nevertheless; else something is lacking that the format needs."""
+    after: int = 0
+    """It goes, or is skipped, with this passing."""
 
 
 class Unmapped(Struct, frozen=True):
     """Why a passing cannot be said in this format."""
 
     reason: str
+
+
+class Dropped(Struct, frozen=True):
+    """Why a passing is not to be sent after all: another row says it, or it was taken back."""
+
+    reason: str
+    also: int | None = None
+    """Another one that this settles in the same way."""
+
+
+Verdict: TypeAlias = bytes | Hold | Unmapped | Dropped
+"""What is to be done with a passing: its bytes, or why there are none."""
 
 
 def no_utc(passing: Passing) -> Hold:
@@ -93,6 +108,10 @@ class Account:
         """Released but not taken yet -> whether written. A restart finds them held again."""
         self.skipped = set(cursor.settled)
         """What is not to be sent; before `tcp`, only of this run of the engine."""
+        self.joined: set[int] = set()
+        """In whose stead another row was written; only of this run of the engine."""
+        self.underway: set[int] = set()
+        """Encoded, and about to be written without anything in between."""
         self.tallied = tallied
         """How far `tally` has come."""
         self.unmet = unmet
@@ -126,7 +145,7 @@ class Account:
         """What a restart must know."""
         held = tuple(sorted({*self.held, *self.released}))
         self._unmapped = {seq for seq in self._unmapped if seq > self.tcp}
-        settled = {*self._unmapped, *(seq for seq in self.skipped if seq > self.tcp)}
+        settled = {*self._unmapped, *(seq for seq in self.skipped | self.joined if seq > self.tcp)}
         return Cursor(
             export=self.export,
             peer=self.address,
@@ -161,7 +180,16 @@ class Account:
 
     def settled(self, seq: int) -> bool:
         """Whether this passing, met before, is not to be written in its turn."""
-        return seq in self.held or seq in self.released or seq in self.skipped or seq in self._unmapped
+        done = seq in self.skipped or seq in self.joined or seq in self._unmapped
+        return done or seq in self.held or seq in self.released
+
+    def said(self, seq: int) -> bool:
+        """Whether it was written for this address."""
+        if seq in self.underway:
+            return True
+        if seq in self.released:
+            return self.released[seq]
+        return self.start < seq <= self.sent and not self.settled(seq)
 
     # --- what becomes of it ---
 
@@ -242,14 +270,17 @@ class Account:
         self._free(seq)
         self.released[seq] = False
 
-    def refuse(self, seq: int, why: Hold | Unmapped) -> None:
-        """A released passing cannot be sent after all."""
-        if self.released.pop(seq, None) is None:
-            return
+    def refuse(self, seq: int, why: Hold | Unmapped | Dropped) -> None:
+        """A passing that was counted cannot be sent, or not yet."""
+        self.released.pop(seq, None)
         if isinstance(why, Hold):
             self.hold(seq, why)
-        else:
+        elif isinstance(why, Unmapped):
             self.unmap(seq)
+        else:
+            self._drop(seq)
+            if why.also in self.held or self.released.get(why.also or 0) is False:
+                self._drop(why.also or 0)
 
     def skip(self, seq: int) -> bool:
         """Never send it. False: it is not held."""
@@ -260,10 +291,17 @@ class Account:
         return True
 
     def join(self, seq: int) -> None:
-        """The other half of this held place is sent: one finisher, counted once."""
+        """Another row was sent in the stead of this held one: one finisher, counted once."""
         if self._free(seq):
-            self.skipped.add(seq)
+            self.joined.add(seq)
             self.counts["journaled"] -= 1
+
+    def _drop(self, seq: int) -> None:
+        """It is not to be sent, nor counted."""
+        self._free(seq)
+        self.released.pop(seq, None)
+        self.skipped.add(seq)
+        self.counts["journaled"] -= 1
 
     def _free(self, seq: int) -> bool:
         hold = self.held.pop(seq, None)

@@ -1,13 +1,13 @@
 """What every export is, and the settings all exports share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from console.model import Cursor, ExportState, Level, Passing, Resolved
+from console.model import Cursor, ExportState, Kind, Level, Passing, Resolved, Status
 
 
 class ExportSettings(Struct, frozen=True, kw_only=True):
@@ -53,6 +53,18 @@ class Desk(Protocol):
     @property
     def zone(self) -> tzinfo:
         """The event's zone."""
+
+    async def page(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 500,
+        kinds: Sequence[Kind] = (),
+        statuses: Sequence[Status] = (),
+    ) -> list[Passing]:
+        """A page of committed passings, ascending: the first beyond `after`, or the last before `before`, or the
+        newest; of these kinds and statuses (none given: any)."""
 
     def resolve(self, passing: Passing) -> Resolved:
         """Bind timing point, UTC and bib as they are known now."""

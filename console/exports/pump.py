@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
-from console.exports.delivery import Account, Flight, Hold, Unmapped, Written
+from console.exports.delivery import Account, Flight, Unmapped, Verdict, Written
 from console.exports.export import Feed
 from console.exports.peer import Peer
 from console.model import Passing
@@ -32,8 +32,11 @@ class Format(Protocol):
     def why_not(self, passing: Passing) -> str:
         """Why `passing` is not for this export; empty: it is."""
 
-    def render(self, passing: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
-        """The passing in this format, as things are known now. `forced`: the operator wants it sent."""
+    def verdict(self, account: Account, passing: Passing, *, forced: bool = False) -> Verdict:
+        """The passing in this format, for this address, as things are known now. `forced`: the operator wants it."""
+
+    def replaces(self, account: Account, passing: Passing) -> Iterable[int]:
+        """`passing` is about to be written: the held ones in whose stead that is."""
 
     def unmapped(self, why: Unmapped) -> None:
         """A passing turned out not to fit the format."""
@@ -114,6 +117,7 @@ class Pump:
                 passings.append(passing)
                 size += len(part)
         self._write(parts, passings, released=False)
+        self.account.underway.clear()
         position = self.flight.position = batch[done - 1].seq
         self.account.reach(position)
         if not self.flight.written:
@@ -129,15 +133,14 @@ class Pump:
         first = account.meet(passing)
         if not first and account.settled(seq):
             return None
-        verdict = self._render(passing)
+        verdict = self._form.verdict(account, passing)
         if isinstance(verdict, bytes):
+            account.underway.add(seq)
             self._accept(passing)
             return verdict
         if seq > account.sent:  # else it was written when it still could be
-            if isinstance(verdict, Hold):
-                account.hold(seq, verdict)
-            elif first:
-                account.unmap(seq)
+            account.refuse(seq, verdict)
+            if isinstance(verdict, Unmapped):
                 self._form.unmapped(verdict)
         return None
 
@@ -145,23 +148,17 @@ class Pump:
         account, seq = self.account, passing.seq
         if seq not in account.released:
             return
-        verdict = self._render(passing, forced=True)
+        verdict = self._form.verdict(account, passing, forced=True)
         if isinstance(verdict, bytes):
-            self._accept(passing)
             self._write([verdict], [passing], released=True)
-        else:
+            self._accept(passing)
+        elif not account.released[seq]:
             account.refuse(seq, verdict)
         self._form.kept(account)
 
-    def _render(self, passing: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
-        try:
-            return self._form.render(passing, forced=forced)
-        except Exception as error:  # noqa: BLE001 - one passing that we fail to encode must not stop all that follow
-            return Unmapped(f"passing {passing.seq} could not be encoded ({error!r}); please report this")
-
     def _accept(self, passing: Passing) -> None:
-        if passing.names and passing.of is not None:
-            self.account.join(passing.of)
+        for seq in list(self._form.replaces(self.account, passing)):
+            self.account.join(seq)
 
     def _write(self, parts: list[bytes], passings: list[Passing], *, released: bool) -> None:
         if not parts:

@@ -1,4 +1,7 @@
-"""What timing software connects to as to a CP545: THCOM08 basic frames over TCP (thcom.md, sections 1.2 and 4)."""
+"""What timing software connects to as to a CP545: THCOM08 basic frames over TCP (thcom.md, sections 1.2 and 4).
+
+It answers what software asks a timer for what it missed, too, from the journal.
+"""
 
 import re
 from collections.abc import Callable
@@ -7,13 +10,14 @@ from typing import Annotated, ClassVar
 from msgspec import Meta, field
 
 from console.codecs import thcom
-from console.codecs.thcom_records import Command
-from console.exports.delivery import Hold, Unmapped, no_utc
-from console.exports.export import ExportSettings
+from console.exports.delivery import Account, Dropped, Hold, Unmapped, Verdict, no_utc
+from console.exports.export import Desk, ExportSettings
 from console.exports.listening import ListeningExport
 from console.exports.peer import Peer
-from console.model import SECOND, Kind, Origin, Passing, Status
-from console.timing.bind import DAY, utc_to_local
+from console.exports.thcom_lines import impulse_data, printed_bib, result_data, state_of, time_data
+from console.exports.thcom_memory import Memory
+from console.exports.thcom_talk import Talk
+from console.model import SECOND, Kind, Level, Origin, Passing, Status
 
 IDLE_AFTER = 5.0
 """Seconds of silence after which an empty line is sent (inferred from clients; section 1.2)."""
@@ -55,30 +59,54 @@ class ThcomServer(ListeningExport[ThcomServerSettings]):
 
     settings_type = ThcomServerSettings
     kinds: ClassVar = frozenset((Kind.IMPULSE, Kind.RESULT, *IMPULSES))
+    restates: ClassVar = True
     repeats: ClassVar = False
     idle: ClassVar = thcom.KEEP_ALIVE
     idle_after: ClassVar = IDLE_AFTER
+
+    def __init__(self, settings: ThcomServerSettings, desk: Desk, now: Callable[[], int]) -> None:
+        super().__init__(settings, desk, now)
+        self._talks: dict[Peer, Talk] = {}
 
     def clients(self) -> int:
         """As many as the settings say."""
         return self.settings.clients
 
     def unwanted(self, passing: Passing) -> str:
-        """By kind; a second half of a place that was an impulse already."""
+        """By kind; a second half of a place that was an impulse already; what THCOM08 has no word for."""
         if passing.kind not in self._wanted:
             return f"kind {passing.kind} not chosen"
         if passing.kind in IMPULSES and passing.device not in self.settings.channels:
             return "no channel for this device in `channels`"
         if passing.status is Status.JOINED and not (passing.bib and Kind.PLACE not in self._wanted):
             return "the other half of this place says it all"
-        if passing.change == "cancelled":
-            return "cancelled"
+        if passing.change == "cancelled" and passing.of is None:
+            return "cancels a time that never came"
+        if passing.status is Status.EDITED and passing.kind is Kind.RESULT:
+            return "a bib given to a result: only times can be given another"
         return ""
+
+    def say(self, account: Account, passing: Passing, *, forced: bool) -> Verdict:
+        """A correction goes the way of the impulse that it speaks of, however old it is; it gives nobody a time."""
+        if passing.status not in (Status.CORRECTION, Status.CANCELLED, Status.EDITED) or passing.of is None:
+            return self.render(passing, forced=forced)
+        impulse = self._edits.base(passing)
+        if account.said(impulse):
+            told = passing.origin is Origin.LIVE or passing.status is Status.EDITED
+            return self.render(passing, forced=forced or told)
+        if impulse in account.skipped:
+            return Dropped(f"#{impulse}, of which it speaks, was skipped")
+        if impulse in account.held or impulse in account.released:
+            return Hold(f"goes with #{impulse}, of which it speaks", after=impulse)
+        if account.settled(impulse):
+            return Unmapped(f"#{impulse}, of which it speaks, could not be said")
+        # It came before this client, which a timer would tell of its correction, too.
+        return self.render(passing, forced=forced or passing.status is Status.EDITED)
 
     def render(self, passing: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
         """One line."""
         try:
-            data = self._data(passing)
+            data = self.data(passing)
         except (ValueError, KeyError) as error:
             return Unmapped(f"THCOM08 cannot say it: {error}")
         if data is None:
@@ -91,86 +119,48 @@ class ThcomServer(ListeningExport[ThcomServerSettings]):
         """Why software must not get this unasked: it would take it for what happens now. Empty: it may."""
         if passing.kind is Kind.RESULT and passing.bib:
             return ""
+        if passing.origin is Origin.RECOVERED:
+            return "late: recovered afterwards"
         if passing.origin is not Origin.LIVE:
             return f"late: from a {passing.origin}"
-        if passing.change:
+        if passing.change and passing.status is Status.LIVE:
             return "late: corrects a time that never came"
         if self.now() - passing.wall > self.settings.stale_after * SECOND:
             return f"stale: older than {self.settings.stale_after:g} s"
         return ""
 
-    def _data(self, passing: Passing) -> str | None:
-        """The data of a line; None: the time of day is not known yet."""
-        extra = passing.extra
+    def data(self, passing: Passing, source: str = "T") -> str | None:
+        """The data of a line; None: the time of day is not known yet. Raises ValueError or KeyError where there is no
+        such line. What was recalled (A*) or came from another device's run (!*) goes out as a time."""
         match passing.kind:
             case Kind.IMPULSE:
-                day = passing.day - thcom.EPOCH_DAY if passing.day is not None else 0
-                # What was recalled (A*) or came from another device's run (!*) goes out as a time.
-                tag = "T" + str(extra.get("record", "TN"))[1:]
-                return thcom.time_line(
-                    tag, passing.bib, _int(extra["sequence"]), passing.channel or "", _ns(passing), day
-                )
+                return time_data(passing, source, state_of(passing), printed_bib(passing))
             case Kind.RESULT:
-                return _result(passing)
-        utc = self.desk.resolve(passing).utc
-        if utc is None:
-            return None
-        day, ns = divmod(utc_to_local(utc, self.desk.zone), DAY)
-        channel = self.settings.channels[passing.device]
-        bib = self.desk.resolve(passing).bib or ""
-        # A THCOM08 bib is a number of 4 digits; a time is still a time without one.
-        bib = bib.lstrip("0") if bib.isascii() and bib.isdigit() and len(bib.lstrip("0")) <= 4 else ""
-        return thcom.time_line("TN", bib or None, passing.seq % 10_000, channel, ns, day - thcom.EPOCH_DAY)
+                return result_data(passing)
+        known, channel = self.desk.resolve(passing), self.settings.channels[passing.device]
+        return impulse_data(known, self._edits.base(passing), channel, self.desk.zone, source)
 
     # --- what clients say ---
 
     def conversation(self, peer: Peer) -> Callable[[bytes], None]:
         """Answer commands; take times of other devices, and anything else, without a word."""
-        decoder = thcom.Decoder(serial=False)
+        memory = Memory(self.desk, self._edits, self.settings.channels, self.why_not, self.data)
+        talk = Talk(peer, memory, self._known, self.settings.checksum, lambda text: self._trouble(Level.WARNING, text))
+        self._talks[peer] = talk
+        return talk.received
 
-        def received(data: bytes) -> None:
-            for piece in decoder.receive(data):
-                if piece.raw.lstrip(b"\r\n").startswith(b"#"):
-                    for answer in self._answers(piece.record, bool(piece.flaw)):
-                        peer.write(thcom.basic(answer, self.settings.checksum))
+    def lost(self, peer: Peer, reason: str) -> None:
+        """A client is gone, and asks no more."""
+        if talk := self._talks.pop(peer, None):
+            talk.end()
+        super().lost(peer, reason)
 
-        return received
-
-    def _answers(self, record: object, flawed: bool) -> list[str]:
-        """AK, then what was asked (section 2.3). Which commands timing software needs is inferred (section 4)."""
+    def _known(self, command: str) -> list[str] | None:
+        """What follows AK (section 2.3). Which commands timing software needs is inferred (section 4)."""
         serial = self.settings.serial_number
-        match record:
-            case _ if flawed:
-                return ["AK F"]
-            case Command(name="SN"):
-                return ["AK C", thcom.serial_line(serial, "CP545", VERSION)]
-            case Command(name="ID"):
-                return ["AK C", f"ID {serial:05}"]
-        return ["AK R"]
-
-
-def _result(passing: Passing) -> str:
-    """A run, total or intermediate time, a difference or a speed, as the device printed it."""
-    extra = passing.extra
-    match str(extra["record"]):
-        case "VE":
-            unit = str(extra.get("unit", ""))
-            return thcom.speed_line(_int(extra["number"]), passing.bib or "0", float(extra["speed"] or 0), unit)
-        case "IR":
-            return thcom.result_line("IR", _int(extra.get("intermediate", 0)), passing.bib or "0", _ns(passing))
-        case "DR":
-            return thcom.result_line("DR", _int(extra.get("winner", 0)), passing.bib or "0", _ns(passing))
-        case tag:
-            return thcom.result_line(tag, _int(extra.get("rank", 0)), passing.bib or "0", _ns(passing))
-
-
-def _ns(passing: Passing) -> int:
-    if passing.ns is None:
-        raise ValueError("it has no time")
-    return passing.ns
-
-
-def _int(value: object) -> int:
-    if not isinstance(value, int):
-        raise ValueError(f"expected a number, got {value!r}")  # noqa: TRY004 - one error for what cannot be said
-    return value
+        match command:
+            case "SN":
+                return [thcom.serial_line(serial, "CP545", VERSION)]
+            case "ID":
+                return [f"ID {serial:05}"]
+        return None

@@ -33,8 +33,10 @@ class TsV1(ListeningExport[TsV1Settings]):
     The chip is the bib, else the tag, if that is a number that fits; the hexadecimal UID of an OTIMCON card is taken as
     one number, and half of them do not fit. What does not fit is counted as unmapped, said, and never altered to fit. A
     place or an impulse without a bib is held until a bib is known; the line that brings it is sent in its stead. What
-    has no UTC yet is held and goes out by itself. Corrections and cancellations of what was sent are not forwarded: the
-    format has no word for them.
+    has no UTC yet is held and goes out by itself. A bib that an operator gives goes out, when its undo time is over, in
+    the stead of what waits or is held, or as a new read where something went out before: the wrong read stays with
+    scoring. A device's corrections and cancellations of what was sent are not forwarded: the format has no word for
+    them.
     """
 
     settings_type = TsV1Settings
@@ -62,7 +64,7 @@ class TsV1(ListeningExport[TsV1Settings]):
             return "cancelled"
         if passing.extra.get("ideal"):
             return "an ideal start: nobody passed then"
-        if passing.kind is Kind.LAP and not passing.bib:
+        if passing.kind is Kind.LAP and not passing.bib and passing.status is not Status.EDITED:
             return "a lap of nobody"
         if passing.status is Status.JOINED and not passing.bib:
             return "the other half of this place says it all"
@@ -73,12 +75,13 @@ class TsV1(ListeningExport[TsV1Settings]):
         known = self.desk.resolve(passing)
         if passing.kind is Kind.GUN:
             chip: int | None = tsv1.GUN_CHIP
-        elif not known.bib and not passing.tag:
+        elif not passing.bib and not passing.tag:
             return NO_BIB
         else:
-            chip = tsv1.chip(known.bib, passing.tag, base=16 if passing.kind is Kind.PUNCH else 10)
+            # What later rows say of it goes out with those rows, each in its time.
+            chip = tsv1.chip(passing.bib, passing.tag, base=16 if passing.kind is Kind.PUNCH else 10)
         if chip is None:
-            who = f"bib {known.bib!r}" if known.bib else f"tag {passing.tag!r}"
+            who = f"bib {passing.bib!r}" if passing.bib else f"tag {passing.tag!r}"
             return Unmapped(f"{who} is not a number from 1 to {tsv1.LARGEST_CHIP}, which TsV1 needs")
         if known.utc is None:
             return no_utc(passing)

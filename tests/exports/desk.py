@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, tzinfo
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from console.exports.export import Export
-from console.model import Basis, Cursor, Kind, Level, Origin, Passing, Phase, Resolved, Status
+from console.model import SECOND, Basis, Cursor, Kind, Level, Origin, Passing, Phase, Resolved, Status
 
 NOON = 1_776_853_742_123_456_700
 """2026-04-22 10:29:02.1234567 UTC."""
@@ -45,7 +45,7 @@ class MemoryFeed:
 
 
 class MemoryDesk:
-    """Remembers what exports tell it. `utc` and `bibs` are what is known now."""
+    """Remembers what exports tell it."""
 
     def __init__(self) -> None:
         self.feed = MemoryFeed()
@@ -55,15 +55,35 @@ class MemoryDesk:
         self.saves = 0
         self.troubles: list[tuple[Level, str, str]] = []
         self.no_utc: set[int] = set()
-        self.bibs: dict[int, str] = {}
         self.changes = 0
+        self.pages = 0
 
     def now(self) -> int:
         return self.clock
 
     def resolve(self, passing: Passing) -> Resolved:
         utc = None if passing.seq in self.no_utc else passing.ns
-        return Resolved(passing=passing, utc=utc, point="Finish", bib=self.bibs.get(passing.seq, passing.bib))
+        return Resolved(passing=passing, utc=utc, point="Finish", bib=passing.bib)
+
+    async def page(
+        self,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 500,
+        kinds: Sequence[Kind] = (),
+        statuses: Sequence[Status] = (),
+    ) -> list[Passing]:
+        self.pages += 1
+        found = [
+            one
+            for one in self.feed.passings
+            if (after is None or one.seq > after)
+            and (before is None or one.seq < before)
+            and (not kinds or one.kind in kinds)
+            and (not statuses or one.status in statuses)
+        ]
+        return found[:limit] if after is not None else found[-limit:]
 
     def save(self, cursor: Cursor) -> None:
         self.saved[cursor.peer] = cursor
@@ -81,7 +101,7 @@ class MemoryDesk:
     def add(self, count: int = 1, **changes: Any) -> list[Passing]:
         """Publish passings that arrive now; returns them."""
         first = self.feed.newest + 1
-        new = [passing(first + index, wall=self.clock, **changes) for index in range(count)]
+        new = [passing(first + index, **({"wall": self.clock} | changes)) for index in range(count)]
         self.feed.publish(*new)
         return new
 
@@ -111,6 +131,22 @@ def passing(seq: int, **changes: Any) -> Passing:
         of=None,
     )
     return structs.replace(base, **changes)
+
+
+def edit(desk: MemoryDesk, of: Passing, bib: str | None, ago: float = 20.0, **extra: Any) -> Passing:
+    """An operator gave `of` a bib `ago` seconds ago."""
+    extra = {**of.extra, "was": of.bib, "by": "anna", "at": desk.clock - int(ago * SECOND), **extra}
+    about = of.seq if of.status is Status.LIVE else of.of
+    row = structs.replace(
+        of, seq=desk.feed.newest + 1, bib=bib, status=Status.EDITED, of=about, change="bib", extra=extra
+    )
+    desk.feed.publish(row)
+    return row
+
+
+def undo(desk: MemoryDesk, of: Passing, back_to: str | None, ago: float = 20.0) -> Passing:
+    """`of`, an EDITED row, was taken back."""
+    return edit(desk, of, back_to, ago, undoes=of.seq)
 
 
 async def until(condition: Callable[[], object], what: str = "") -> None:

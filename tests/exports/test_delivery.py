@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from console.exports.delivery import Account, Hold, Unmapped
+from console.exports.delivery import Account, Hold, Unmapped, Verdict
 from console.exports.pump import Pump
 from console.model import Cursor, Kind, Passing, Status
 from tests.exports.desk import MemoryFeed, passing
@@ -26,7 +26,7 @@ class PlainFormat:
     def why_not(self, one: Passing) -> str:
         return "other" if one.change == OTHER else ""
 
-    def render(self, one: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
+    def verdict(self, account: Account, one: Passing, *, forced: bool = False) -> Verdict:
         if one.change == UNFIT:
             return Unmapped("unfit")
         if one.change == LACKING and one.seq not in self.cured:
@@ -34,6 +34,9 @@ class PlainFormat:
         if one.change == HELD and not forced:
             return Hold("held", releasable=True)
         return b"%d\n" % one.seq
+
+    def replaces(self, account: Account, one: Passing) -> list[int]:
+        return [one.of] if one.of is not None else []
 
     def unmapped(self, why: Unmapped) -> None:
         pass

@@ -13,7 +13,7 @@ from console.codecs import thcom
 from console.exports import export_class
 from console.exports.thcom_server import ThcomServer, ThcomServerSettings
 from console.model import SECOND, Basis, Kind, Origin, Passing, Status
-from tests.exports.desk import Client, MemoryDesk, deaf, running, until
+from tests.exports.desk import Client, MemoryDesk, deaf, edit, running, undo, until
 
 TIME: dict[str, Any] = {
     "device": "start",
@@ -185,6 +185,193 @@ async def test_only_what_happens_now_goes_out_unasked() -> None:
         await until(lambda: export.state().tcp == 2)
         state = export.state()
         assert (state.journaled, state.sent, state.held, state.waiting) == (4, 2, 0, 0)
+        await client.close()
+
+
+def corrected(desk: MemoryDesk, of: Passing, tag: str, bib: str | None, **changes: Any) -> Passing:
+    """The timer's own correction of an impulse."""
+    change = {"*": "bib", "-": "unassigned", "C": "cancelled"}[tag[1]]
+    status = Status.CANCELLED if change == "cancelled" else Status.CORRECTION
+    extra = {**of.extra, "record": tag} | ({"was": of.bib} if change == "bib" else {})
+    return impulse(
+        desk, bib=bib, status=status, change=change, **({"of": of.seq, "ns": of.ns, "extra": extra} | changes)
+    )
+
+
+async def test_corrections_made_on_the_timer_follow_their_impulse() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        time = impulse(desk)
+        fresh = impulse(desk, 5, bib=None)
+        assert await client.line() == LINE
+        assert await client.line() == b"TN         5 M1 18:01:33.15300  8829"
+        desk.clock += 3600 * SECOND  # however late it is: it gives nobody a time
+        first = corrected(desk, time, "T*", "7", wall=0)
+        corrected(desk, first, "T-", None, extra={"record": "T-", "sequence": 4, "was": "7"})
+        corrected(desk, fresh, "T*", "9")
+        corrected(desk, time, "TC", "7")
+        assert await client.line() == b"T*    7    4 M1 18:01:33.15300  8829"
+        assert await client.line() == b"T-    7    4 M1 18:01:33.15300  8829"
+        assert await client.line() == b"T*    9    5 M1 18:01:33.15300  8829"
+        assert await client.line() == b"TC    7    4 M1 18:01:33.15300  8829"
+        await until(lambda: export.state().tcp == 6)
+        assert (export.state().held, export.state().journaled) == (0, 6)
+        await client.close()
+
+
+async def test_a_correction_right_behind_its_impulse_stays_behind_it() -> None:
+    desk = MemoryDesk()
+    export = make(desk, newcomers="all")
+    time = impulse(desk)
+    corrected(desk, time, "T*", "7")
+    async with running(export) as where:
+        client = await Client.connect(where)
+        assert await client.line() == LINE
+        assert (await client.line()).startswith(b"T*    7    4")
+        await client.close()
+
+
+async def test_a_correction_is_held_released_and_skipped_with_its_impulse() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        late = impulse(desk, 1, wall=0)
+        skipped = impulse(desk, 2, wall=0)
+        star = corrected(desk, late, "T*", "7")
+        again = corrected(desk, star, "T*", "8")
+        gone = corrected(desk, skipped, "TC", "4")
+        await until(lambda: export.state().held == 5)
+        assert export.fate(star) == [("127.0.0.1", f"held: goes with #{late.seq}, of which it speaks")]
+        assert export.release([star.seq]) == 0
+        assert export.skip([skipped.seq]) == 2
+        assert export.release([late.seq]) == 1
+        for line in (b"TN    4    1", b"T*    7    1", b"T*    8    1"):
+            assert (await client.line()).startswith(line)
+        last = corrected(desk, skipped, "T*", "5")
+        (other,) = [impulse(desk, 3)]
+        assert (await client.line()).startswith(b"TN    4    3")
+        await until(lambda: export.state().tcp == 4)
+        state = export.state()
+        assert (state.journaled, state.sent, state.held, state.waiting) == (6, 4, 0, 0)
+        assert export.fate(gone) == export.fate(last) == [("127.0.0.1", "skipped")]
+        assert export.fate(again) == export.fate(other) == [("127.0.0.1", "tcp")]
+        await client.close()
+
+
+async def test_held_corrections_go_with_their_impulse_after_a_restart_too() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        late = impulse(desk, 1, wall=0)
+        corrected(desk, late, "T*", "7")
+        await until(lambda: export.state().held == 2)
+        await client.close()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: "goes with #1" in export.state().held_newest.get(2, ""))
+        assert export.release([]) == 1
+        for line in (b"TN    4    1", b"T*    7    1"):
+            assert (await client.line()).startswith(line)
+        await until(lambda: export.state().tcp == 2)
+        await client.close()
+
+
+async def test_a_correction_of_what_came_before_a_client_goes_out_while_it_is_fresh() -> None:
+    desk = MemoryDesk()
+    time = impulse(desk)
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        corrected(desk, time, "T*", "6", wall=0)
+        corrected(desk, time, "T*", "7")
+        assert (await client.line()).startswith(b"T*    7    4")
+        await until(lambda: export.state().held == 1)
+        assert "stale" in export.state().peers[0].note
+        await client.close()
+
+
+async def test_an_operators_bib_goes_out_as_a_correction() -> None:
+    desk = MemoryDesk()
+    export = make(desk, channels={"chute": "4"})
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        time = impulse(desk)
+        assert await client.line() == LINE
+        row = edit(desk, time, "0012", ago=9.8)
+        await until(lambda: export.state().held == 1)
+        assert await client.line() == b"T*   12    4 M1 18:01:33.15300  8829"
+        undo(desk, row, "4")
+        assert await client.line() == b"T*    4    4 M1 18:01:33.15300  8829"
+        edit(desk, time, None)
+        assert await client.line() == b"T-         4 M1 18:01:33.15300  8829"
+        edit(desk, time, "A1")
+        await until(lambda: export.state().unmapped == 1)
+        quick = edit(desk, time, "13", ago=9.8)
+        undo(desk, quick, None, ago=9.7)
+        (place,) = desk.add(device="chute", kind=Kind.PLACE, bib=None)
+        assert (await client.line()).startswith(f"TN      {place.seq:4}  4".encode())
+        edit(desk, place, "77")
+        assert (await client.line()).startswith(f"T*   77 {place.seq:4}  4".encode())
+        await until(lambda: export.state().held == 0)
+        await until(lambda: export.state().tcp == export.state().sent)
+        assert export.state().waiting == 0
+        await client.close()
+
+
+async def test_an_operators_bib_of_a_held_impulse_goes_with_it() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        late = impulse(desk, 1, wall=0)
+        row = edit(desk, late, "12", ago=9.8)
+        await until(lambda: export.fate(row) == [("127.0.0.1", f"held: goes with #{late.seq}, of which it speaks")])
+        assert export.release([late.seq]) == 1
+        for line in (b"TN    4    1", b"T*   12    1"):
+            assert (await client.line()).startswith(line)
+        await client.close()
+
+
+async def test_the_device_does_not_override_the_operator() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        time = impulse(desk)
+        row = edit(desk, time, "12")
+        star = corrected(desk, time, "T*", "5", extra={**time.extra, "record": "T*", "edited": "anna"})
+        corrected(desk, star, "TC", "5")
+        for line in (b"TN    4    4", b"T*   12    4", b"TC    5    4"):
+            assert (await client.line()).startswith(line)
+        assert export.fate(star) == [("127.0.0.1", "skipped")]
+        assert export.fate(row) in ([("127.0.0.1", "sent")], [("127.0.0.1", "tcp")])
+        await client.close()
+
+
+async def test_what_was_recovered_is_an_old_impulse() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        offered = impulse(desk, 1, origin=Origin.RECALL, status=Status.OFFERED)
+        impulse(desk, 1, origin=Origin.RECOVERED, of=offered.seq)
+        await until(lambda: export.state().held == 1)
+        assert export.state().held_newest == {2: "late: recovered afterwards"}
+        assert export.release([2]) == 1
+        assert (await client.line()).startswith(b"TN    4    1")
         await client.close()
 
 

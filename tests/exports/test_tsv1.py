@@ -198,8 +198,7 @@ async def test_places_wait_for_a_bib() -> None:
         await until(lambda: export.state().tcp == 1)
         state = export.state()
         assert (state.journaled, state.sent, state.held, state.waiting) == (2, 1, 1, 0)
-        desk.bibs[lone.seq] = "78"
-        export.rebind()
+        desk.add(kind=Kind.SELECT, bib="78", status=Status.JOINED, of=lone.seq)
         assert await chips(client, 1) == [78]
         await until(lambda: export.state().tcp == 2)
         assert (export.state().held, export.state().journaled) == (0, 2)

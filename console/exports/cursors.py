@@ -1,0 +1,46 @@
+"""Cursors of an export on their way to the journal: soon after each change, and not after each passing."""
+
+import asyncio
+
+from console.exports.delivery import Account
+from console.exports.export import Desk
+
+SAVE_EVERY = 0.25
+"""Seconds between two checkpoints of a cursor, at least. What was sent since the last one is in doubt after a crash: it
+goes out again, or is held. A checkpoint goes with the next commit, and costs next to nothing."""
+
+
+class Cursors:
+    """Saves what a restart must know of the accounts."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._saved: dict[str, tuple[object, ...]] = {}
+
+    def changed(self, account: Account) -> None:
+        """Save the account's cursor soon, where more than its place has changed."""
+        address = account.address
+        if address not in self._timers and _essence(account) != self._saved.get(address):
+            self.save(account)
+            self._timers[address] = asyncio.get_running_loop().call_later(SAVE_EVERY, self._again, account)
+
+    def save(self, account: Account) -> None:
+        """Save it now."""
+        self._saved[account.address] = _essence(account)
+        self._desk.save(account.cursor())
+
+    def close(self) -> None:
+        """Save nothing later."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _again(self, account: Account) -> None:
+        del self._timers[account.address]
+        self.changed(account)
+
+
+def _essence(account: Account) -> tuple[object, ...]:
+    counts = account.counts
+    return counts["tcp"], counts["unmapped"], counts["skipped"], len(account.held), account.tcp // 1000
