@@ -12,6 +12,8 @@ from screens.picture import Picture
 from screens.prompt import Prompt
 from screens.sources import Passings, without_bib
 
+GOES_OUT = "; goes out in "
+
 ANSWERS = (("Enter", "save, next without bib"), ("Esc", "back"))
 
 
@@ -24,13 +26,15 @@ class Bibs:
         """Passings given a bib here: on their way, though the rows may not show it yet."""
         self._said = ""
         """What was done last."""
+        self._goes_out = ""
+        """Exports wait for it; empty: there are none, or they do not get it."""
         self._until = 0
         """The engine's clock when exports send it."""
 
     # --- the entry ---
 
     def open(self, typed: str = "") -> None:
-        """Ask for the bib of the passing under the cursor, or, following, of the first one without a bib."""
+        """Ask for the bib of the passing under the cursor, or, following, of the first one on the screen without."""
         listing = passings_of(self._desk)
         if listing is None:
             self._desk.say("bibs are given on a list of passings (the Race tab, a device's tab)", "warn")
@@ -44,11 +48,13 @@ class Bibs:
     def _row(self, listing: Listing[Resolved]) -> Resolved | None:
         if not listing.following:
             return listing.current
-        return next(iter(self._nameless(listing)), None)
+        shown = listing.visible
+        return self._nameless(listing, shown[0].passing.seq) if shown else None
 
-    def _nameless(self, listing: Listing[Resolved], after: int = 0) -> list[Resolved]:
-        rows = without_bib(listing.rows)
-        return [row for row in rows if row.passing.seq not in self._given and row.passing.seq > after]
+    def _nameless(self, listing: Listing[Resolved], first: int) -> Resolved | None:
+        """The first passing without a bib from number `first` on, of those that are loaded."""
+        rows = (row for row in without_bib(listing.rows) if row.passing.seq >= first)
+        return next((row for row in rows if row.passing.seq not in self._given), None)
 
     def _ask(self, listing: Listing[Resolved], row: Resolved, typed: str = "") -> None:
         passing = row.passing
@@ -78,9 +84,9 @@ class Bibs:
             return
         self.give(row.passing.seq, bib)
         # The next question opens at once: digits typed ahead must never go to another passing than the one it names.
-        following = self._nameless(listing, row.passing.seq)
+        following = self._nameless(listing, row.passing.seq + 1)
         if row.bib is None and following:
-            self._ask(listing, following[0])
+            self._ask(listing, following)
 
     def give(self, seq: int, bib: str) -> None:
         """Save the bib of passing `seq`; an empty one: nobody's that we know."""
@@ -96,7 +102,9 @@ class Bibs:
         except (RefusedError, EngineGoneError) as error:
             self._given.discard(seq)
             raise type(error)(f"#{seq} {bib} NOT SAVED: {error}") from None
-        self._said, self._until = done.text, self._desk.picture.now + UNDO_NS
+        # The engine says how long it waits when it is told; from then on it is counted down here.
+        self._said, self._goes_out, _ = done.text.partition(GOES_OUT)
+        self._until = self._desk.picture.now + UNDO_NS
         self._look_again()
         return ""
 
@@ -125,7 +133,7 @@ class Bibs:
         left = self._until - picture.now
         if not self._said or left <= 0 or left > UNDO_NS:
             return []
-        end = f"; goes out in {-(-left // SECOND)} s"
+        end = f"{GOES_OUT}{-(-left // SECOND)} s" if self._goes_out else ""
         said = words.fit(self._said, min(len(words.clean(self._said)), width - len(end) - 16))
         text = f"done: {said}{end}"
         return [[(text, "good"), (words.fit("u undo", width - len(text), right=True), "key")]]

@@ -177,6 +177,11 @@ class Listing(Generic[Row]):
         self.freeze()
         self._jump = seq
 
+    @property
+    def visible(self) -> list[Row]:
+        """The rows on the screen."""
+        return self.rows[self._start() :][: self._height]
+
     def outdated(self) -> None:
         """What is known of the rows has changed: look again at once."""
         self._renew_at = 0
@@ -212,7 +217,8 @@ class Listing(Generic[Row]):
         """What is known of a passing may change: look again at what is visible, now and then or when told to."""
         if not self.source.mutable or not self.rows:
             return False
-        first, last = self._visible()
+        shown = self.visible or self.rows[-1:]
+        first, last = self.source.seq(shown[0]), self.source.seq(shown[-1])
         told = changed and any(
             (older := self.source.changes(row)) is not None and older >= first for row in self.rows[-2 * self._height :]
         )
@@ -221,10 +227,8 @@ class Listing(Generic[Row]):
         self._renew_at = picture.now + self.source.renewed
         return await self._window.renew(first, last)
 
-    def _visible(self) -> tuple[int, int]:
-        start = max(0, len(self.rows) - self._height) if self.following else self._window.index(self._top)
-        shown = self.rows[start : start + self._height] or self.rows[-1:]
-        return self.source.seq(shown[0]), self.source.seq(shown[-1])
+    def _start(self) -> int:
+        return max(0, len(self.rows) - self._height) if self.following else self._window.index(self._top)
 
     async def seek_problem(self, client: Client, step: int) -> str:
         """Put the cursor on the next (1) or previous (-1) problem. What to tell the operator, empty if found."""

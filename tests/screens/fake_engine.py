@@ -433,7 +433,7 @@ class FakeEngine:
         row = self.passing(seq)
         self.odd_passings[seq] = msgspec.structs.replace(row, bib=bib, edited=who)
         self._bibs.append(seq)
-        return m.Done(text=f"#{seq} {row.bib or '----'} -> {bib}")
+        return m.Done(text=f"#{seq} {row.bib or '----'} -> {bib}; goes out in 10 s")
 
     def _page(
         self,

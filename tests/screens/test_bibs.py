@@ -13,10 +13,20 @@ from tests.screens.fake_engine import FakeEngine, nameless
 from tests.screens.test_deck import changes
 
 
+def many_nameless() -> FakeEngine:
+    """An engine with four places without a bib on the screen."""
+    engine = FakeEngine(60)
+    for seq in (46, 48, 49):
+        row = engine.passing(seq)
+        passing = msgspec.structs.replace(row.passing, kind=Kind.PLACE)
+        engine.odd_passings[seq] = msgspec.structs.replace(row, bib=None, passing=passing)
+    return engine
+
+
 async def test_digits_and_enter_are_all_it_takes(socket: Path) -> None:
     engine = FakeEngine()
     async with console_on(socket, engine) as console:
-        one = next(row.passing.seq for row in console.deck.stack.race.passings.rows if nameless(row.passing.seq))
+        one = next(row.passing.seq for row in console.deck.stack.race.passings.visible if nameless(row.passing.seq))
         await console.press("1")
         await console.sees(f"BIB for #{one} (place ", ": 1", "following", "Enter save, next without bib")
         await console.press("2", "0", "4")
@@ -37,13 +47,9 @@ async def test_digits_and_enter_are_all_it_takes(socket: Path) -> None:
 
 
 async def test_typing_ahead_never_hits_another_passing_than_the_one_named(socket: Path) -> None:
-    engine = FakeEngine(60)
-    for seq in (46, 48, 49):
-        engine.odd_passings[seq] = msgspec.structs.replace(engine.passing(seq), bib=None)
-        passing = msgspec.structs.replace(engine.passing(seq).passing, kind=Kind.PLACE)
-        engine.odd_passings[seq] = msgspec.structs.replace(engine.passing(seq), passing=passing)
+    engine = many_nameless()
     async with console_on(socket, engine) as console:
-        rows = without_bib(console.deck.stack.race.passings.rows)
+        rows = without_bib(console.deck.stack.race.passings.visible)
         await console.press(*"11", "enter", *"22", "enter", *"33", "enter")
         await console.sees(lambda: len(changes(engine)) == 3)
         wanted = [row.passing.seq for row in rows][:3]
@@ -80,7 +86,7 @@ async def test_undo_within_the_time_and_after_it(socket: Path) -> None:
 
 
 async def test_what_was_not_saved_is_never_silent(socket: Path) -> None:
-    engine = FakeEngine(60)
+    engine = many_nameless()
     engine.refuse_bibs = "the disk is full"
     async with console_on(socket, engine) as console:
         await console.press("7", "enter")
