@@ -168,6 +168,8 @@ class Decoder:
         # A punch that lacks nothing but its line end is whole; of anything else more might have come.
         record = self._understand(raw.strip(b"\r").decode("ascii"))[0] if _PUNCH.fullmatch(raw) else full
         self._forget()
+        if raw and not _PRINTER_CODES.sub("", raw.decode("latin-1")):
+            record = PrintLine("")  # what ends a ticket has no line end
         if record is not None:
             return [Piece(raw, record)]
         return [Piece(raw, None, "cut short")] if raw else []
@@ -290,7 +292,7 @@ class Decoder:
             return record_, "no card line before it"
         if match[2]:
             return record_, "a pair is cut short"
-        return record_, "" if complete else "no % at its end: the card was taken away"
+        return record_, "" if complete else f"card {card} was taken away too early: read it again"
 
 
 def card_full(raw: bytes) -> CardFull | None:

@@ -18,6 +18,7 @@ from console.devices.otimcon_cards import Cards
 from console.devices.otimcon_commander import Commander
 from console.devices.otimcon_setup import Setup
 from console.devices.otimcon_station import ANSWER, OURS, Station
+from console.devices.otimcon_tickets import Tickets
 from console.devices.otimcon_workflow import Workflow
 from console.devices.otimcon_write import Write
 from console.model import CommandInfo, Heard, Order, Risk, Sheet, find
@@ -25,7 +26,7 @@ from console.model import CommandInfo, Heard, Order, Risk, Sheet, find
 BOOT = 2.5
 """Seconds that a board needs to start after a reset; what it gets meanwhile is lost (section 3)."""
 
-WORKFLOWS: tuple[type[Workflow], ...] = (Commander, Write, Cards, Setup, Backup)
+WORKFLOWS: tuple[type[Workflow], ...] = (Commander, Write, Cards, Setup, Backup, Tickets)
 """What a station offers; its tab shows the commands in this order."""
 
 NAMED_CONTROLS = {"251": "Start", "252": "Finish"}
@@ -48,6 +49,8 @@ class OtimconSettings(DeviceSettings, frozen=True, kw_only=True):
     """Seconds between PINGs; 0: none. None: 4, and none on battery."""
     battery: bool = False
     """It runs on a battery, which PINGs would empty: a low-power build sleeps between the cards."""
+    printer: str = ""
+    """A command that gets each ticket of mode PRINT on its stdin: `lp -d ticket`."""
 
 
 class Otimcon(Driver[OtimconSettings]):
