@@ -19,10 +19,14 @@ PAGE = 1000
 """Rows read at once."""
 
 SHEETS: dict[str, str] = {
+    "cards": "console.sheets.cards",
     "chutes": "console.sheets.chutes",
     "finish": "console.sheets.finish",
     "laps": "console.sheets.laps",
     "offered": "console.sheets.offered",
+    "readouts": "console.sheets.readouts",
+    "stations": "console.sheets.stations",
+    "tickets": "console.sheets.tickets",
 }
 """Name of a sheet -> the module that makes it, with a function `make(sources) -> Sheet`."""
 
