@@ -1,0 +1,59 @@
+"""Through a real engine: a timer corrects what software has, and software asks for what it missed."""
+
+from contextlib import closing
+from pathlib import Path
+
+from console.codecs import thcom
+from console.simulators.port import TcpPort
+from console.simulators.software import Software
+from console.timing.bind import DAY
+from tests.faults.rig import at_work, engine, export, free_port, plugged, until, until_open, until_state
+
+NOON = DAY // 2
+
+
+def line(tag: str, bib: int | None, number: int) -> bytes:
+    return thcom.basic(thcom.time_line(tag, bib, number, "1", NOON + number, 9098), checksum=False)
+
+
+async def test_a_run_of_a_timer_is_asked_of_its_server(tmp_path: Path) -> None:
+    port, number = TcpPort.listen(), free_port()
+    settings = f"""
+[[device]]
+name = "start"
+type = "thcom"
+address = "{port.where}"
+points = {{ 1 = "Start" }}
+
+[[export]]
+name = "software"
+type = "thcom-server"
+listen = "127.0.0.1:{number}"
+"""
+    software = Software(f"127.0.0.1:{number}", retry=0.05)
+    async with plugged(port), engine(tmp_path, settings) as (one, client):
+        await until_open(client)
+        for frame in (b"OP 01  00 START\r\n", line("TN", 1, 1), line("TN", 2, 2), line("TC", 2, 2), line("TN", 3, 3)):
+            port.write(frame)
+        port.write(thcom.basic("RR    1    1           2.47700", checksum=False))
+        await until_state(client, lambda state: state.journal.passings == 5)
+        software.greeting = b"#DL 01\r\n"
+        async with at_work(software):
+            await until(lambda: "DE 01" in software.lines)
+            assert [text[:12].rstrip() for text in software.lines] == [
+                "AK C", "DS 01  00", "AN    1    1", "AC    2    2", "AN    3    3", "RR    1    1", "DE 01",
+            ]  # fmt: skip
+            assert export(await client.refresh(), "software").journaled == 0
+            software.lines.clear()
+            await client.set_bib(1, "11")
+            await client.undo()
+            await client.set_bib(4, "33")
+            await until_state(client, lambda state: export(state, "software").held == 1)
+            port.write(line("T*", 9, 1))
+            await until(lambda: any(text.startswith("T*    9    1") for text in software.lines))
+            await one.kill()  # in the middle of an undo time
+            software.greeting = b"#RT 0001 01\r\n"
+            software.lines.clear()
+            with closing(await one.start()):
+                await until(lambda: len(software.lines) >= 2)
+                assert [text[:12].rstrip() for text in software.lines[:2]] == ["AK C", "A*    9    1"]
