@@ -144,6 +144,16 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     take_over.add_argument("device")
     take_over.add_argument("passings", nargs="*", type=int, metavar="PASSING", help="only these; without: all of it")
 
+    sync = command("sync-all", "sync:sync_all", "set the clocks of all OTIMCON stations from this machine's")
+    sync.add_argument("--json", action="store_true", help="one JSON object per station")
+    sync.add_argument(
+        "--yes",
+        metavar="DEVICE[,DEVICE]",
+        action="append",
+        default=[],
+        help="names of stations: set these although a race is running, or this machine's clock may be wrong",
+    )
+
     ports = command("ports", "doctor:ports", "serial ports by their stable names; opens none")
     ports.add_argument("--json", action="store_true", help="one JSON object per line")
 
