@@ -3,6 +3,8 @@
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Protocol
 
+from textual.geometry import Size
+
 from console.control.client import Client, Done
 from screens.picture import Picture
 from screens.prompt import Prompt
@@ -25,6 +27,10 @@ class Desk(Protocol):
     bibs: "Bibs"
     presses: int
     """Keys pressed so far: tells whether the operator has gone on to something else."""
+
+    @property
+    def size(self) -> Size:
+        """Of the screen."""
 
     @property
     def client(self) -> Client:

@@ -9,7 +9,7 @@ from screens.listing import Listing
 from screens.paint import Line
 from screens.picture import Picture
 from screens.sources import Frames, Passings
-from screens.view import COMMON_HINTS, Hints, View
+from screens.view import Hints, View
 
 FILL_HOLES = {"timemachine": "start RETRANSMIT on the timer; live lines wait meanwhile"}
 """How the operator gets missing places out of a device, by its type."""
@@ -38,7 +38,9 @@ class Device(View):
 
     def hints(self) -> Hints:
         """The keys that matter here."""
-        return ("Tab", "pane"), *self.list_hints(), (".", "menu"), *COMMON_HINTS
+        first, _, problem = self.list_hints()
+        own = ("Tab", "pane"), ("b", "bib"), (".", "menu"), ("#", "tables")
+        return *own, first, problem, (":", "command"), ("?", "help")
 
     def fold(self) -> None:
         """Fold the menu, or unfold it."""

@@ -41,6 +41,11 @@ class Told(Passings):
         """What is not just the same again."""
         return [row for row in rows if row.passing.status is not Status.REPEAT]
 
+    def survey(self, rows: list[Resolved], picture: Picture) -> str:
+        """Its counts stand above it."""
+        super().survey(rows, picture)
+        return ""
+
     def missing(self, row: Resolved, picture: Picture) -> list[str]:
         """Holes are shown where the race is."""
         return []

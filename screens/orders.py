@@ -6,19 +6,15 @@ from collections.abc import Callable
 
 from console.control.client import AskedError, Done, RefusedError
 from console.model import CommandInfo, DeviceState
+from screens import progress
 from screens.confirm import confirm
 from screens.desk import OBSERVES, Desk
 from screens.device import Device
 from screens.forms import Form
 from screens.menu import keyed
-from screens.progress import STOP
 
 Again = Callable[[str], None]
 """Opens the form once more, with the reason."""
-
-
-SHORT = 120
-"""Characters of a result that its line on the tab has room for on every screen."""
 
 
 class Orders:
@@ -30,7 +26,7 @@ class Orders:
     def pressed(self, device: DeviceState, key: str) -> bool:
         """A key was pressed on the tab of `device`. False: it gives no command there."""
         info = keyed(device.commands).get(key)
-        if info is None and key == STOP and device.job:
+        if info is None and key == progress.STOP and device.job:
             self.send(device.name, "STOP")
             return True
         if info is not None:
@@ -56,7 +52,7 @@ class Orders:
         desk, presses = self._desk, self._desk.presses
         try:
             done = await desk.client.command(device, words, yes=yes)
-            return "" if done.ok and await self._shown(device, words, done) else done
+            return "" if done.ok is not False and await self._shown(device, words, done) else done
         except AskedError as asked:
             if desk.asking:  # somebody who types something else would answer a question never read
                 return Done(text=f"{device}: {words} was not sent: it asks first; give it again", ok=False)
@@ -74,15 +70,17 @@ class Orders:
             return ""
 
     async def _shown(self, device: str, words: str, done: Done) -> bool:
-        """The tab that is on the screen tells it already, in its line for results."""
-        view = self._desk.stack.view
-        if not isinstance(view, Device) or view.name != device or len(done.text) > SHORT:
+        """The tab that is on the screen tells it already, whole, in its line for results."""
+        desk, view = self._desk, self._desk.stack.view
+        if not isinstance(view, Device) or view.name != device:
             return False
-        state = await self._desk.client.refresh()
+        state = await desk.client.refresh()
         last = next((one.outcome for one in state.devices if one.name == device), None)
         if last is None or last.words != words or last.text != done.text:
             return False
-        self._desk.unsay(_note(device, words))
+        if len(progress.outcome(last, desk.size.width, desk.picture)) > 1:
+            return False
+        desk.unsay(_note(device, words))
         return True
 
     # --- one command for many devices ---

@@ -50,10 +50,11 @@ def retold(found: Retold, width: int, *, going: bool = False) -> list[Line]:
     name = "told again" + (f", event {words.clean(found.event)}" if found.event else "")
     text = f"{name}: {words.plural(found.lines, 'line')}, {found.new} new, {_differ(found.differ)}"
     text += " ..." if going and not found.ended else ""
-    more = f"   {found.new} never arrived: - shows them, + takes them over" if found.new else "   - shows them"
-    if not found.lines:
-        more = ""
-    return [[(text, "warn" if found.new or found.differ else ""), (words.fit(more, width - len(text)).rstrip(), "key")]]
+    told = [f"   {found.new} never arrived: - shows them, + takes them over", "   - shows, + takes over", "   - +"]
+    if not found.new:
+        told = ["   - shows them", ""]
+    more = next((one for one in told if len(text) + len(one) <= width), "") if found.lines else ""
+    return [[(text, "warn" if found.new or found.differ else ""), (more, "key")]]
 
 
 def _differ(count: int) -> str:

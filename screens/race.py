@@ -27,7 +27,8 @@ class Race(View):
 
     def hints(self) -> Hints:
         """The keys that matter here."""
-        return *self.list_hints(), ("/", "filter"), *COMMON_HINTS
+        first, _, problem = self.list_hints()
+        return ("b", "bib"), first, problem, ("/", "filter"), *COMMON_HINTS
 
     def lines(self, width: int, height: int, picture: Picture) -> list[Line]:
         """Two tables, the passings, and on a tall screen the newest incidents."""
