@@ -509,4 +509,4 @@ def test_an_edit_that_was_lost_on_the_way_and_then_taken_back() -> None:
 
 
 TestBibs = Bibs.TestCase
-TestBibs.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBibs.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from console.codecs import thcom
 from console.exports.thcom_server import ThcomServer
@@ -235,3 +237,41 @@ async def test_a_disk_that_does_not_give_the_run_is_said(monkeypatch: pytest.Mon
         lines = [(await client.line()).decode() for _ in range(504)]
         assert lines[-2:] == ["AK C", "ID 01007"]  # no DE: it is not the whole run
         assert "cut short" in desk.troubles[-1][2]
+
+
+ASKED = st.sampled_from(
+    [b"#RT 4 M1\r\n", b"#DL 01\r\n", b"#DL 7\n", b"#SN\r\n", b"#RT", b"#DL ", b"\r\n", b"#", b"\t", b"99"]
+)
+
+
+@given(st.lists(st.binary(max_size=20) | ASKED, max_size=12))
+def test_any_bytes_get_whole_answers_one_for_each_command(chunks: list[bytes]) -> None:
+    written: list[bytes] = []
+
+    class FakePeer:
+        address = "127.0.0.1"
+
+        async def writable(self) -> None:
+            await asyncio.sleep(0)
+
+        def write(self, data: bytes) -> None:
+            written.append(data)
+
+    async def talk() -> None:
+        desk = MemoryDesk()
+        time(desk, 4)
+        export = make(desk)
+        peer: Any = FakePeer()
+        received = export.conversation(peer)
+        for chunk in chunks:
+            received(chunk)
+            await asyncio.sleep(0)
+        await until(lambda: export._talks[peer]._task is None)
+
+    asyncio.run(talk())
+    lines = b"".join(written).split(b"\r\n")
+    assert lines.pop() == b""
+    assert all(line[:2] in (b"AK", b"SN", b"ID", b"AN", b"DS", b"DE") for line in lines)
+    pieces = thcom.Decoder(serial=False).receive(b"".join(chunks))
+    asked = sum(piece.raw.lstrip(b"\r\n").startswith(b"#") for piece in pieces)
+    assert sum(line[:2] == b"AK" for line in lines) == asked
