@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from console.journal.journal import Journal
-from console.journal.reader import Reader
+from console.journal.reader import CHATTER, Reader
 from console.model import Direction, Kind
 from tests.journal.event import Listener, cursor, draft, open_journal, place, punch, start
 
@@ -122,3 +122,20 @@ def test_a_reader_outlives_a_rebuilt_database(tmp_path: Path) -> None:
         listener.wait(lambda it: [one for one in it.incidents if "rebuilt from the flight log" in one.text])
         journal.check()
         assert journal.state().state == "ok"
+
+
+def test_a_quiet_page_is_full_whatever_chatter_lies_between(tmp_path: Path) -> None:
+    listener = Listener()
+    with closing(open_journal(tmp_path, listener)) as journal:
+        for number in range(1, 401):
+            label = "card" if number % 40 == 0 else CHATTER[number % len(CHATTER)]
+            journal.frame(draft(b"PONG\r\n", label=label, number=number, flaw="cut short" if number == 79 else ""))
+        listener.wait(lambda it: len(it.frames) == 400)
+        with closing(journal.reader()) as reader:
+            cards = [40, 79, 80, *range(120, 401, 40)]
+            assert seqs([*reader.frames(quiet=True)]) == cards, "what is flawed is no chatter"
+            assert seqs([*reader.frames(quiet=True, limit=3)]) == cards[-3:]
+            assert seqs([*reader.frames(quiet=True, before=120, limit=2)]) == [79, 80]
+            assert seqs([*reader.frames(quiet=True, after=40, limit=3)]) == [79, 80, 120]
+            assert seqs([*reader.frames(quiet=True, flawed=True)]) == [79]
+            assert len(reader.frames(limit=1000)) == 400
