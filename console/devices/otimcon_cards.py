@@ -139,6 +139,11 @@ class Cards(Workflow):
                         if batch.done != batch.total:
                             self.progress(f"{row.shown} written: take the card away", batch.done)
                             await _away(reader)
+        except asyncio.CancelledError as stopped:
+            if not str(stopped) or not self.station.pending:
+                raise
+            kept = f"{self.station.pending} still waits in the station, and comes first when the same list goes on"
+            raise asyncio.CancelledError(f"{stopped}; {kept}") from None
         finally:
             self.end()
         return Reply(ok=True, text=f"all {batch.total} cards written")

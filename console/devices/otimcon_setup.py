@@ -28,6 +28,8 @@ LOOK, GONE = 1.0, 2
 """Seconds between two looks at a station that is done, and how many it must miss to be gone."""
 RIGHT = 1
 """Seconds that a clock which shows whole ones may seem off although it is right."""
+FORGOTTEN = 1800.0
+"""Seconds without a station after which a plan is taken for forgotten: the next to be plugged in may be one at work."""
 LAST = 250
 
 _NEWEST = "0.22"
@@ -56,6 +58,8 @@ class Plan(Struct):
     done: dict[int, int] = field(default_factory=dict)
     """Control -> stations that have it from this plan."""
     count: int = 0
+    used: float = 0.0
+    """When it was given, or a station was there last, on the loop's clock."""
     anew: bool = False
     """The operator wants the station that is there, whatever it looks like."""
 
@@ -130,6 +134,7 @@ class Setup(Workflow):
                 backup="backup" in steps,
                 anew=True,
             )
+        self.plan.used = asyncio.get_running_loop().time()
         self._wanted.set()
         text = f"plug in {self.plan.next}"
         self.progress(text)
@@ -173,6 +178,12 @@ class Setup(Workflow):
                 await self._until_gone()
 
     async def _station(self, plan: Plan) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - plan.used > FORGOTTEN:
+            self._tell(Level.WARNING, f"NEXT STATION ended: nobody used it for {FORGOTTEN / 60:.0f} minutes; not set")
+            self.stop(plan.order.by)
+            return
+        plan.used = now
         self.progress(f"station found; setting it up as {plan.next}: do not unplug it")
         try:
             text = await self._set_up(plan)

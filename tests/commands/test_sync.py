@@ -73,7 +73,8 @@ def test_what_a_station_says_cannot_move_the_cursor() -> None:
 
 
 async def test_from_the_command_line(tmp_path: Path) -> None:
-    stations = [Station(PtyPort.open(tmp_path / name), clock=wall_clock(None) - 4000) for name in ("one", "two")]
+    now = wall_clock(None)
+    stations = [Station(PtyPort.open(tmp_path / name), clock=now - 4000, baud=500_000) for name in ("one", "two")]
     settings = "".join(
         f'[[device]]\nname = "{name}"\ntype = "otimcon"\nport = "{tmp_path / name}"\n' for name in ("one", "two")
     )
@@ -91,3 +92,10 @@ async def test_from_the_command_line(tmp_path: Path) -> None:
         assert [(row["device"], row["result"]) for row in ran.rows] == [("one", "ok"), ("two", "ok")]
         assert all(row["before"] < -300 and abs(row["difference"]) <= 1 for row in ran.rows)
         assert (await one.racedeck("sync-all", "--yes", "three")).status == Exit.USAGE
+
+        # The same engine tells what its journal made of a backup.
+        stations[0]._back_up(bytes(4 * [7]), stations[0].clock())
+        ran = await one.racedeck("send", "one", "GET", "BACKUP", "--json")
+        assert (ran.row["of this event"], ran.row["new"]) == (1, 1)
+        ran = await one.racedeck("send", "one", "GET", "BACKUP", "--json")
+        assert (ran.row["known"], ran.row["new"]) == (1, 0)

@@ -115,9 +115,9 @@ async def test_a_list_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) 
         station.touch(card(1))
         await ready(desk, "INFO Bo")
         await desk.order("STOP")
-        with pytest.raises(ConnectionError, match="stopped by ann"):
+        with pytest.raises(ConnectionError, match="stopped by ann; WRITE INFO Bo still waits in the station"):
             await working
-        await until(lambda: station.mode == "CONTROL")  # as it was
+        assert station.mode == "CONTROL"  # as it was
 
         working = desk.ordered("WRITE INFO LIST copy.csv", NAMES)
         await until(lambda: desk.job == "next card: Bo")

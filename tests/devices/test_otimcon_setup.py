@@ -158,6 +158,20 @@ async def test_what_a_plan_risks_is_asked_once(monkeypatch: pytest.MonkeyPatch) 
             await desk.order("STOP")
 
 
+async def test_a_forgotten_plan_sets_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The station that is plugged in hours later may be one of the race."""
+    async with bench(monkeypatch) as desk:
+        async with desk.plugged():
+            await desk.order("NEXT STATION 31")
+            await set_up(desk, 1)
+        monkeypatch.setattr(otimcon_setup, "FORGOTTEN", 0.0)
+        async with desk.plugged(control=45):
+            await until(lambda: desk.told(Level.WARNING))
+        assert desk.told(Level.WARNING) == ["NEXT STATION ended: nobody used it for 0 minutes; not set"]
+        assert desk.state.job is None
+    assert controls(desk) == [31]
+
+
 async def test_a_clock_that_does_not_keep_its_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(monkeypatch) as desk, desk.plugged() as station:
         monkeypatch.setattr(station, "set_clock", lambda _: None)
