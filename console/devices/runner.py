@@ -5,7 +5,6 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import tzinfo
 from typing import Any
 
 from msgspec import structs
@@ -14,13 +13,13 @@ from console.devices import driver_class
 from console.devices.drift import drift
 from console.devices.driver import CommandError, DeviceSettings, Driver, Reply
 from console.devices.hush import Hush
+from console.devices.ordering import Orders, is_stop, offered
+from console.devices.outlet import DeviceOutlet
 from console.devices.session import ManagerDesk, Session
 from console.links.backoff import backoff
 from console.links.link import Endpoint, LinkError
 from console.model import (
     SECOND,
-    Act,
-    CommandInfo,
     DeviceState,
     Direction,
     Draft,
@@ -28,25 +27,18 @@ from console.model import (
     Level,
     LinkState,
     Order,
-    Outcome,
-    Retold,
     RetransmitBegin,
     RetransmitEnd,
     Risk,
-    Scalar,
     Sheet,
     Start,
     Trouble,
-    find,
 )
 
 log = logging.getLogger("racedeck")
 
 STEADY = 3.0
 """Seconds a link must hold to count as back: one that is cut off as soon as it opens is still down."""
-
-OUTBOX = 65_536
-"""Bytes that may wait for a device that takes none."""
 
 MOST_UNSAFE = 2000
 """Frames of one device that may wait for the disk before the device has to wait."""
@@ -57,15 +49,12 @@ FEW_UNSAFE = 500
 LOOK = 0.5
 """Seconds between two looks at the control lines of a serial port, where it has them."""
 
-STOP = CommandInfo(words="STOP", help="stop the command under way that takes long")
-"""What every device takes that has such commands."""
-
 _LIVE = ("points", "point", "silent_after")
 """Settings that take effect without a new connection."""
 
 
 class DeviceRunner:
-    """One device, for as long as it is configured. It is its driver's Outlet."""
+    """One device, for as long as it is configured."""
 
     def __init__(
         self, settings: DeviceSettings, desk: ManagerDesk, endpoint_for: Callable[[DeviceSettings], Endpoint]
@@ -89,8 +78,8 @@ class DeviceRunner:
         """Frames journaled that are not safe on disk yet."""
         self._heard: int | None = None
         self._drift: int | None = None
-        self._last: Outcome | None = None
-        """What came of the last command."""
+        self._orders = Orders(settings.name, desk, self._failed)
+        self._outlet = DeviceOutlet(settings.name, desk, lambda: self._session, self._keep, self._not_connected)
         self._retransmit = False
         """What the device sends now, it sends again: it tells nothing of its clock."""
 
@@ -121,11 +110,11 @@ class DeviceRunner:
             heard=self._heard,
             drift=self._drift,
             facts={**(driver.facts if driver else {}), **(session.facts if session else {})},
-            commands=self._commands(),
+            commands=offered(driver) if driver else (),
             refill=driver.refill() if driver else "",
             flow=driver.flow if driver else None,
             job=driver.job if driver else None,
-            outcome=self._last,
+            outcome=self._orders.last,
         )
 
     def safe(self, frames: int) -> None:
@@ -145,67 +134,15 @@ class DeviceRunner:
 
         Raises CommandError, or ConnectionError without a link.
         """
-        session, driver = self._session, self._driver
-        if order.words.strip().upper() == STOP.words and STOP in self._commands():
-            return self._stop(session, order.by)
-        if driver is None or session is None:
+        if self._driver is not None and is_stop(order.words, self._driver):
+            return self._orders.stop(self._driver, order.by)
+        if self._driver is None or self._session is None:
             raise self._not_connected()
-        task = asyncio.create_task(self._carry_out(driver, session, order), name=f"{self._settings.name}: a command")
-        session.commands[task] = order
-        task.add_done_callback(lambda task: self._commanded(session, task))
-        return await asyncio.shield(task)
-
-    async def _carry_out(self, driver: Driver[Any], session: Session, order: Order) -> Reply:
-        try:
-            reply = await driver.command(order)
-        except (CommandError, ConnectionError) as error:
-            self._outcome(order, False, str(error))
-            raise
-        except asyncio.CancelledError as error:
-            ended = session.reason
-            why = f"the link was lost ({ended}) before it was done" if ended else str(error) or "stopped"
-            self._outcome(order, False, f"{order.words}: {why}")
-            if not ended and not str(error):
-                raise
-            raise ConnectionError(f"{self._settings.name}: {order.words}: {why}") from None
-        except Exception as error:
-            self._failed(error)
-            failure = CommandError(f"{self._settings.name}: the driver failed on {order.words!r}: {_named(error)}")
-            self._outcome(order, False, str(failure))
-            raise failure from error
-        self._outcome(order, reply.ok, reply.text)
-        return reply
-
-    def _outcome(self, order: Order, ok: bool | None, text: str) -> None:
-        self._last = Outcome(words=order.words, by=order.by, wall=self._desk.wall(), ok=ok, text=text)
-        self._desk.changed()
-
-    def _commanded(self, session: Session, task: "asyncio.Task[Reply]") -> None:
-        session.commands.pop(task, None)
-        if not task.cancelled():
-            task.exception()  # who asked may have gone: its outcome is kept, and that is enough
-
-    def _stop(self, session: Session | None, by: str) -> Reply:
-        driver = self._driver
-        assert driver is not None
-        stopped = []
-        for task, order in session.commands.items() if session else ():
-            info, _ = find(driver.commands, order.words)
-            if info.long:
-                task.cancel(f"stopped by {by}")
-                stopped.append(order.words)
-        stopped += driver.stop(by)
-        if not stopped:
-            raise CommandError(f"{self._settings.name}: nothing is under way that could be stopped")
-        return Reply(ok=True, text=f"stopped: {', '.join(stopped)}")
-
-    def _commands(self) -> tuple[CommandInfo, ...]:
-        commands = self._driver.commands if self._driver else ()
-        return (*commands, STOP) if any(one.long for one in commands) else commands
+        return await self._orders.carry_out(self._driver, order)
 
     def risk(self, words: str) -> Risk:
         """What a command may do. Raises CommandError, or ConnectionError without a link."""
-        if words.strip().upper() == STOP.words and STOP in self._commands():
+        if self._driver is not None and is_stop(words, self._driver):
             return Risk()
         if self._driver is None or self._session is None:
             raise self._not_connected()
@@ -233,77 +170,6 @@ class DeviceRunner:
                 group.create_task(self._keep_connected())
         finally:
             self._enter(LinkState.CLOSED)
-
-    # --- for the driver (Outlet) ---
-
-    def send(self, raw: bytes, *, by: str = "", label: str = "", mask: bytes = b"") -> None:
-        """See Outlet."""
-        session = self._session
-        if session is None or session.link is None:
-            raise self._not_connected()
-        if session.link.pending() + len(raw) > OUTBOX:
-            raise ConnectionError(f"{self._settings.name}: takes no bytes: check its cable and flow control")
-        session.link.write(raw)
-        shown = raw.replace(mask, b"*") if mask else raw
-        self._ours(shown, label, by, masked=shown != raw)
-
-    def lines(self) -> dict[str, bool | None]:
-        """See Outlet."""
-        return self._session.link.lines() if self._session and self._session.link else {}
-
-    def set_line(self, name: str, up: bool, *, by: str = "") -> None:
-        """See Outlet."""
-        session = self._session
-        if session is None or session.link is None:
-            raise self._not_connected()
-        session.link.set_line(name, up)
-        session.look_at_lines()
-        self._ours(b"", f"{name} {'high' if up else 'low'}", by)
-        self._desk.changed()
-
-    def note(self, word: str, body: dict[str, Scalar], *, by: str) -> None:
-        """See Outlet."""
-        self._desk.note(word, {"device": self._settings.name, **body}, by)
-
-    async def notes(self, word: str) -> list[Act]:
-        """See Outlet."""
-        return await self._desk.notes(word)
-
-    def retold(self) -> Retold | None:
-        """See Outlet."""
-        return self._desk.retold(self._settings.name)
-
-    async def began(self) -> int:
-        """See Outlet."""
-        return await self._desk.began()
-
-    def trouble(self, level: Level, text: str) -> None:
-        """See Outlet."""
-        self._trouble(level, text)
-
-    def wall(self) -> int:
-        """See Outlet."""
-        return self._desk.wall()
-
-    @property
-    def zone(self) -> tzinfo:
-        """See Outlet."""
-        return self._desk.zone
-
-    def _ours(self, raw: bytes, label: str, by: str, *, masked: bool = False) -> None:
-        """Journal what we sent."""
-        self._keep(
-            Draft(
-                device=self._settings.name,
-                direction=Direction.TX,
-                wall=self._desk.wall(),
-                mono=self._desk.mono(),
-                raw=raw,
-                label=label,
-                masked=masked,
-                by=by,
-            )
-        )
 
     def _facts_changed(self) -> None:
         self._stirred.set()
@@ -353,9 +219,10 @@ class DeviceRunner:
         if self._endpoint is None:
             self._endpoint = self._endpoint_for(self._settings)
         if self._driver is None:
-            self._driver = driver_class(self._settings.type)(self._settings, self, self._facts_changed)
+            self._driver = driver_class(self._settings.type)(self._settings, self._outlet, self._facts_changed)
         driver = self._driver
         link = await self._endpoint.open(session)
+        reason = "the device is no longer served"
         try:
             self._session = session
             self._enter(LinkState.OPEN)
@@ -369,7 +236,7 @@ class DeviceRunner:
             self._stirred.set()
             async with asyncio.TaskGroup() as group:
                 attending = group.create_task(driver.attend())
-                reason = session.reason = await session.end()
+                reason = await session.end()
                 attending.cancel()
         except ExceptionGroup as failures:
             task = asyncio.current_task()
@@ -378,9 +245,7 @@ class DeviceRunner:
             raise failures.exceptions[0] from None
         finally:
             self._session = None
-            session.reason = session.reason or "the device is no longer served"
-            for task in list(session.commands):
-                task.cancel()
+            self._orders.cut(reason)
             link.abort()
             self._take(session, driver.lost, self._desk.wall(), self._desk.mono())
             await link.closed()

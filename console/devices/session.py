@@ -5,9 +5,8 @@ from collections.abc import Callable
 from datetime import tzinfo
 from typing import Protocol
 
-from console.devices.driver import Reply
 from console.links.link import Link
-from console.model import Act, Draft, Level, Order, Retold, Scalar
+from console.model import Act, Draft, Level, Retold, Scalar
 
 
 class ManagerDesk(Protocol):
@@ -74,10 +73,6 @@ class Session:
         """The control lines, as they were looked at last; None: not available."""
         self.looked = 0
         """Monotonic ns of that."""
-        self.commands: dict[asyncio.Task[Reply], Order] = {}
-        """Under way."""
-        self.reason = ""
-        """Why the link has ended; empty: it has not."""
         self._desk = desk
         self._received = received
         self._early: list[tuple[bytes, int, int]] | None = []

@@ -12,7 +12,7 @@ import pytest
 from console.devices import DRIVERS, driver_class, runner
 from console.devices.driver import CommandError, DeviceSettings
 from console.devices.manager import Manager, endpoint_for
-from console.devices.runner import STOP
+from console.devices.ordering import STOP
 from console.links.link import Endpoint
 from console.links.nullmodem import NullModem
 from console.model import SECOND, DeviceState, Direction, Draft, Frame, Level, LinkState, Order, Reading
