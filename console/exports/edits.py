@@ -1,7 +1,8 @@
 """What operators said of passings, and what an export makes of it: pure, no I/O.
 
 A bib given by hand goes out when its undo time is over, and never if it was taken back, or given anew, by then. What
-was taken back only after it had gone out goes out as the bib that holds again.
+was taken back later goes out as the bib that holds again. Which of the two it is must not depend on what went out to
+whom: a restart would not know.
 """
 
 import heapq
@@ -24,8 +25,12 @@ class Edit(Struct, frozen=True, kw_only=True):
     of: int
     undoes: int | None
     """The EDITED row that it takes back."""
+    at: int
+    """When it was given, wall ns."""
     due: float
     """When its undo time is over, on the monotonic clock: that of the wall may be set."""
+    void: bool
+    """It takes back, in time, what therefore never goes out: neither row is passed on."""
 
 
 class Edits:
@@ -45,17 +50,23 @@ class Edits:
         """A device's correction -> the passing that it is about, over earlier corrections."""
         self._dues: list[tuple[float, int]] = []
 
-    def take(self, passing: Passing) -> bool:
-        """Take in a row that is EDITED; False: it was known."""
+    def take(self, passing: Passing, *, recalled: bool = False) -> bool:
+        """Take in a row that is EDITED; False: it was known. `recalled`: it is from before the engine's start."""
         seq, of = passing.seq, passing.of
         if seq in self._edits or of is None:
             return False
-        undoes, at = passing.extra.get("undoes"), passing.extra.get("at")
-        left = (at if isinstance(at, int) else self._wall()) + UNDO_NS - self._wall()
-        due = self._clock() + min(max(left, 0), UNDO_NS) / SECOND
-        self._edits[seq] = Edit(seq=seq, of=of, undoes=undoes if isinstance(undoes, int) else None, due=due)
-        if isinstance(undoes, int):
-            self._undone[undoes] = seq
+        given, undoes = passing.extra.get("at"), passing.extra.get("undoes")
+        at = given if isinstance(given, int) else self._wall()
+        left = min(max(at + UNDO_NS - self._wall(), 0), UNDO_NS)
+        taken_back = self._edits.get(undoes) if isinstance(undoes, int) else None
+        void = False
+        if taken_back:
+            self._undone[taken_back.seq] = seq
+            # A word that a slow disk has kept until the other had gone out comes too late.
+            void = at - taken_back.at < UNDO_NS and (recalled or self.pending(taken_back.seq))
+        due = self._clock() + left / SECOND
+        undone = taken_back.seq if taken_back else None
+        self._edits[seq] = Edit(seq=seq, of=of, undoes=undone, at=at, due=due, void=void)
         insort(self._about.setdefault(of, []), seq)
         self._rows.setdefault(of, {of}).add(seq)
         heapq.heappush(self._dues, (due, seq))
@@ -101,22 +112,29 @@ class Edits:
             return None
         self._rows[base].add(passing.seq)
         edit = self._edits.get(passing.seq)
-        speaks = self._speaks(account, base)
+        speaks = self._speaks(base)
         if edit is None:
-            return self._replaced(account, passing, speaks)
-        if self._void(account, edit):
-            return Dropped(f"takes back #{edit.undoes}, which had not gone out", also=edit.undoes)
+            return self._replaced(account, passing, base, speaks)
+        if edit.void:
+            return Dropped(f"takes back #{edit.undoes} before it went out", also=edit.undoes)
         if speaks is edit:
             return IN_UNDO_TIME if self.pending(edit.seq) else None
         if self._goes_again(account, edit.seq, speaks):
             return None
-        undone = self._undone.get(edit.seq)
-        return Hold(f"undone: #{undone}" if undone else f"edited again: #{speaks.seq if speaks else '?'}")
+        if undone := self._undone.get(edit.seq):
+            # Where both are void, the row that takes it back settles both, lest a crash parts them.
+            why = f"undone: #{undone}"
+            return Hold(why) if self._edits[undone].void else Dropped(why)
+        return Hold(f"edited again: #{speaks.seq if speaks else '?'}")
 
-    def _replaced(self, account: Account, passing: Passing, speaks: Edit | None) -> Hold | Dropped | None:
-        """A device's row: an operator's word holds against it, whichever came first."""
-        restated = passing.seq < speaks.seq or passing.status is Status.CANCELLED if speaks else True
-        if speaks is None or (self._restates and restated) or self._goes_again(account, passing.seq, speaks):
+    def _replaced(self, account: Account, passing: Passing, base: int, speaks: Edit | None) -> Hold | Dropped | None:
+        """A device's row: an operator's word that stands holds against it, whichever came first."""
+        if speaks is None or passing.status is Status.CANCELLED:
+            return None
+        later = passing.seq > speaks.seq
+        if (later and not self._stands(base)) or (self._restates and not later):
+            return None
+        if self._goes_again(account, passing.seq, speaks):
             return None
         if account.said(speaks.seq):
             return Dropped(f"edited: #{speaks.seq} went out in its stead")
@@ -126,33 +144,31 @@ class Edits:
         """What went out is repeated as long as what replaces it may be taken back."""
         return speaks is not None and self.pending(speaks.seq) and account.said(seq)
 
-    def _speaks(self, account: Account, base: int) -> Edit | None:
-        """The newest word of an operator that was not taken back; what takes back a word that went out is one."""
+    def _speaks(self, base: int) -> Edit | None:
+        """The newest word of an operator that was not taken back; what takes back a word too late is one."""
         for seq in reversed(self._about[base]):
-            edit = self._edits[seq]
-            if seq not in self._undone and not self._void(account, edit):
-                return edit
+            if seq not in self._undone and not self._edits[seq].void:
+                return self._edits[seq]
         return None
 
-    def _void(self, account: Account, edit: Edit) -> bool:
-        """It takes back what never went out to this address, nor replaced anything there: there is nothing to say."""
-        undoes = edit.undoes
-        if undoes is None or undoes not in self._edits or account.said(undoes) or undoes in account.joined:
-            return False
-        return edit.of not in account.joined
+    def _stands(self, base: int) -> bool:
+        """Whether any word of an operator is left that was not taken back."""
+        return any(seq not in self._undone and self._edits[seq].undoes is None for seq in self._about[base])
 
     def replaces(self, account: Account, passing: Passing) -> Iterable[int]:
         """The held rows in whose stead `passing` went out."""
         base = self.base(passing)
         rows = self.rows(base)
-        if self._restates:  # each row is said in its turn; only words of operators replace one another
-            rows = rows & self._edits.keys() if passing.seq in self._edits else set()
+        if self._restates:  # a device's rows are said each in its turn
+            rows = rows & self._edits.keys()
         return [row for row in rows if row < passing.seq and row in account.held]
 
     def went_out(self, account: Account, passing: Passing) -> bool:
         """Whether the passing that `passing` is about went out to this address, in any form."""
         base = self.base(passing)
-        return base in account.joined or any(account.said(row) for row in self.rows(base) if row != passing.seq)
+        never = {seq for seq, by in self._undone.items() if self._edits[by].void}
+        rows = self.rows(base) - never - {seq for seq in self._about.get(base, ()) if self._edits[seq].void}
+        return base in account.joined or any(account.said(row) for row in rows if row != passing.seq)
 
     # --- in words ---
 

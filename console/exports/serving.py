@@ -112,7 +112,7 @@ class ServingExport(Export[S]):
         after = 0
         while page := await self.desk.page(after=after, statuses=(Status.EDITED,)):
             for passing in page:
-                self._take(passing)
+                self._take(passing, recalled=True)
             after = page[-1].seq
         for cursor in self.desk.cursors(self.settings.name):
             account = self._accounts[cursor.peer] = Account(cursor, tallied=0)
@@ -195,9 +195,9 @@ class ServingExport(Export[S]):
                 self.unmapped(verdict)
         self.kept(account)
 
-    def _take(self, passing: Passing) -> None:
+    def _take(self, passing: Passing, *, recalled: bool = False) -> None:
         """An operator's word changes what becomes of the passing that it is about: now, and after its undo time."""
-        if passing.status is Status.EDITED and self._edits.take(passing):
+        if passing.status is Status.EDITED and self._edits.take(passing, recalled=recalled):
             self._look_at(self._edits.rows(self._edits.base(passing)))
             if self._undo_time is None:
                 self._await_undo_time()

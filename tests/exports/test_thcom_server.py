@@ -360,6 +360,23 @@ async def test_the_device_does_not_override_the_operator() -> None:
         await client.close()
 
 
+async def test_a_bib_for_what_the_timer_cancels_meanwhile_does_not_go_out() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        time = impulse(desk)
+        edit(desk, time, "12", ago=9.7)
+        corrected(desk, time, "TC", "4")
+        edit(desk, impulse(desk, 5), "13", ago=9.5)
+        for line in (b"TN    4    4", b"TC    4    4", b"TN    4    5", b"T*   13    5"):
+            assert (await client.line()).startswith(line)
+        await until(lambda: export.state().tcp == 4)
+        assert (export.state().held, export.state().journaled) == (0, 4)
+        await client.close()
+
+
 async def test_what_was_recovered_is_an_old_impulse() -> None:
     desk = MemoryDesk()
     export = make(desk)
