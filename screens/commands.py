@@ -196,9 +196,9 @@ async def _sheet(desk: Desk, args: list[str]) -> str:
     if len(args) == 2 and args[0] in names:
         device, name = args
     elif len(args) == 1:
-        name = args[0]
-        device = "" if name in SHEETS[""] else desk.stack.tab.name
-        device = device if device in names else ""
+        name, front = args[0], desk.stack.tab.name
+        known = name not in SHEETS[""] or name in SHEETS.get(names.get(front, ""), {})
+        device = front if front in names and known else ""
     else:
         raise CommandError(f"sheet NAME, or sheet DEVICE NAME; devices: {' '.join(names)}")
     desk.open(SheetView(device, name))

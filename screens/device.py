@@ -20,6 +20,9 @@ TALL = 30
 BOTH = 13
 """Lines that two lists need; in less only the one in front is shown."""
 
+ROOMY = 20
+"""Lines left beside head and foot from which on the menu says what each command does."""
+
 LEAST = 6
 """Lines that a list needs at least."""
 
@@ -84,7 +87,7 @@ class Device(View):
         return [*_holes(device, width), *progress.lines(device, width, picture)]
 
     def _menu(self, device: DeviceState, width: int, room: int, picture: Picture) -> list[Line]:
-        whole = menu.lines(device.commands, width, picture)
+        whole = menu.lines(device.commands, width, picture, high=room >= ROOMY)
         if not device.commands:
             return []
         self._auto_folded = len(whole) + LEAST > room

@@ -46,7 +46,8 @@ class Form:
         one = self._info.arguments[at]
         default = f" [{one.default}]" if one.default else ""
         last = at + 1 == len(self._info.arguments)
-        answers = (("Enter", "send" if last else "next"), ("Esc", "back" if at else "drop"))
+        enter = "send" if last else "next (empty: send)" if one.optional and not one.default else "next"
+        answers = (("Enter", enter), ("Esc", "back" if at else "drop"))
         complete = file_names if one.file else (lambda text: _choices(one, text)) if one.choices else None
         self._desk.ask(
             Prompt(

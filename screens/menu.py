@@ -19,21 +19,26 @@ def keyed(commands: Sequence[CommandInfo]) -> dict[str, CommandInfo]:
     return {one.key: one for one in commands if one.key and one.key not in RESERVED}
 
 
-def lines(commands: Sequence[CommandInfo], width: int, picture: Picture) -> list[Line]:
-    """The whole menu; empty where no command has a key."""
+SHORT, LONG = 5, 14
+"""Commands in one column, each with its help, on a low screen and on a high one."""
+
+
+def lines(commands: Sequence[CommandInfo], width: int, picture: Picture, *, high: bool = False) -> list[Line]:
+    """The whole menu; empty where no command has a key. `high`: there is room for what each does."""
     known = list(keyed(commands).values())
     changes = [one for one in known if one.key.isupper()]
     asks = [one for one in known if one not in changes]
     if not known:
         return []
+    most = LONG if high else SHORT
     left = width // 2 - 4 if changes else width
     title = "lower case ASKS"
     if not changes:
-        return [[(picture.rule(title, width), "rule")], *_block(asks, width, 0)]
+        return [[(picture.rule(title, width), "rule")], *_block(asks, width, most)]
     danger = "CAPITAL CHANGES" + (" (race: name to confirm)" if picture.state.phase is Phase.RACE else "")
-    one, other = _block(asks, left, 0), []
     right = width - left - 2
-    other = _block(changes, right, len(one))
+    one = _block(asks, left, most)
+    other = _block(changes, right, max(most, len(one)))
     blank: Line = []
     rows = max(len(one), len(other))
     head = picture.rule(title, left) + ("+" if picture.ascii else "┬") + picture.rule(danger, right + 1)
@@ -46,9 +51,9 @@ def lines(commands: Sequence[CommandInfo], width: int, picture: Picture) -> list
     return out
 
 
-def _block(commands: Sequence[CommandInfo], width: int, rows: int) -> list[Line]:
-    """Commands in columns; in one, each with its help, where that is no longer than `rows` or a few lines."""
-    if len(commands) <= max(rows, 5):
+def _block(commands: Sequence[CommandInfo], width: int, most: int) -> list[Line]:
+    """Commands in columns; in one, each with its help, where that takes no more lines than `most`."""
+    if len(commands) <= most:
         size = max([len(one.words) for one in commands], default=0)
         return [
             [

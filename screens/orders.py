@@ -4,7 +4,7 @@ arguments, whether one really wants to) is asked here; what came of it is always
 import asyncio
 from collections.abc import Callable
 
-from console.control.client import AskedError, Done, RefusedError
+from console.control.client import AskedError, Done, EngineGoneError, RefusedError
 from console.model import CommandInfo, DeviceState
 from screens import progress
 from screens.confirm import confirm
@@ -63,7 +63,7 @@ class Orders:
 
             confirm(desk, str(asked), asked.name if asked.typed else "", agreed)
             return ""
-        except RefusedError as error:
+        except (RefusedError, EngineGoneError) as error:
             if again is None or desk.asking or desk.presses != presses:
                 raise
             again(str(error))

@@ -8,7 +8,8 @@ import pytest
 
 from console.control import messages as m
 from console.model import SECOND, CommandInfo, Flow, Job, Outcome, Phase, Retold
-from tests.screens.conftest import Console, console_on
+from screens.deck import Deck
+from tests.screens.conftest import Console, console_on, engine_at
 from tests.screens.fake_engine import COMMANDS, FakeEngine
 from tests.screens.snapshots import compare
 from tests.screens.test_deck import changes
@@ -90,6 +91,18 @@ async def test_what_is_refused_can_be_mended(socket: Path) -> None:
         await console.press("backspace")
         await console.type("Y")
         await console.sees(lambda: [call.words for call in sent(console)] == ["WRITE INFO 7 X", "WRITE INFO 7 Y"])
+
+
+async def test_what_was_typed_outlives_an_engine_that_goes_away(socket: Path) -> None:
+    deck = Deck(socket, rate=30, clock=lambda: 0)
+    async with deck.run_test(size=(80, 24)) as pilot:
+        async with engine_at(socket, FakeEngine()) as server:
+            console = Console(deck, pilot, FakeEngine(), server)
+            await console.sees("1 at work")
+            await console.press(*STATION, "I", "7", "enter")
+        await console.sees("ENGINE GONE", "WRITE INFO name")
+        await console.type("BAUER Eva")
+        await console.sees("the engine is away; nothing was done", "WRITE INFO name [-]: BAUER Eva")
 
 
 async def test_a_form_never_opens_under_somebody_who_has_gone_on(socket: Path) -> None:

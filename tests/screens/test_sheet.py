@@ -61,6 +61,31 @@ async def test_a_table_that_is_not_there_says_so(socket: Path) -> None:
         await console.sees("that is a key of a device's tab")
 
 
+async def test_without_a_device_it_is_about_the_tab_in_front_or_the_event(socket: Path) -> None:
+    async with console_on(socket) as console:
+        for keys, name, wanted in (
+            (("d",), "finish", ""),
+            (("l", "]"), "finish", "chute"),
+            (("l", "]"), "chutes", "chute"),
+            (("l", "]", "]", "]"), "finish", ""),
+            (("l", "]", "]", "]"), "backup", "ctl-31"),
+        ):
+            await console.press(*keys, ":")
+            await console.type(f"sheet {name}")
+            call = m.GetSheet(device=wanted, name=name)
+            await console.sees("keeps no sheet")
+            assert console.engine.calls[-1][1] == call
+            await console.press("escape")
+
+
+async def test_the_key_for_tables_offers_those_of_the_device(socket: Path) -> None:
+    async with console_on(socket) as console:
+        await console.press("l", "]", "]", "]", "#")
+        await console.sees(":sheet ctl-31", "backup   every punch of the last download", "WIRE")
+        await console.press("b", "tab", "enter")
+        await console.sees("ctl-31 keeps no sheet 'backup'")
+
+
 async def test_a_narrow_screen_cuts_cells_and_marks_them(socket: Path) -> None:
     engine = FakeEngine()
     engine.sheets["ctl-31", "cards"] = Sheet(
