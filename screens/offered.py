@@ -23,6 +23,8 @@ class Told(Passings):
     def __init__(self, device: str, retold: Retold) -> None:
         super().__init__(device)
         self._first = retold.first
+        self._taken: set[int | None] = set()
+        """Those that were taken over since."""
 
     async def page(self, client: Client, after: int | None, before: int | None, limit: int) -> list[Resolved]:
         """A page."""
@@ -44,7 +46,11 @@ class Told(Passings):
     def survey(self, rows: list[Resolved], picture: Picture) -> str:
         """Its counts stand above it."""
         super().survey(rows, picture)
+        self._taken = {row.passing.of for row in rows if row.passing.origin is Origin.RECOVERED}
         return ""
+
+    def _status(self, row: Resolved, picture: Picture) -> tuple[str, str]:
+        return ("taken over", "good") if row.passing.seq in self._taken else super()._status(row, picture)
 
     def missing(self, row: Resolved, picture: Picture) -> list[str]:
         """Holes are shown where the race is."""

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from console.control import messages as m
-from console.model import SECOND, CommandInfo, Flow, Job, Outcome, Phase, Retold
+from console.model import SECOND, CommandInfo, Flow, Job, Origin, Outcome, Phase, Retold
 from screens.deck import Deck
 from tests.screens.conftest import Console, console_on, engine_at
 from tests.screens.fake_engine import COMMANDS, FakeEngine
@@ -285,3 +285,10 @@ async def test_what_was_told_again_is_a_list_to_walk_and_to_take_over(socket: Pa
         await console.sees("TAKE OVER 1 passing of ctl-31", "y sends it")
         await console.press("y")
         await console.sees(lambda: changes(engine) == [m.TakeOver(device="ctl-31")])
+        passing = msgspec.structs.replace(
+            engine.passing(3780).passing, origin=Origin.RECOVERED, of=3732, device="ctl-31"
+        )
+        engine.odd_passings[3780] = msgspec.structs.replace(engine.passing(3780), passing=passing)
+        await console.press("end")
+        console.deck.stack.view.listing.set_filter("")  # type: ignore[union-attr]
+        await console.sees("taken over", "recovered")
