@@ -5,7 +5,6 @@ The event's punches are those between the first day of the event and now, on the
 by some days, so is the span. Anything else in the memory is of earlier races, and is only counted.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, ClassVar
@@ -15,6 +14,7 @@ from msgspec import Struct, field, structs
 from console.codecs.otimcon_memory import DAY, LINES, Memory, Stored
 from console.codecs.otimcon_records import BackupBegin, BackupEnd, BackupLine, Control, Record, Time
 from console.codecs.piece import Piece
+from console.devices.comparison import compared, how_to_take_over
 from console.devices.driver import CommandError, Driver, Reply
 from console.devices.otimcon_clock import digits, epoch_of
 from console.devices.otimcon_station import Station, Turn
@@ -24,8 +24,6 @@ from console.model import SECOND, CommandInfo, Fact, Level, Order, Origin, Retol
 
 LINE_WITHIN = 5.0
 """Seconds for the next line to come. All of them take 6 s at 38400 baud, 25 s at 9600."""
-COMMIT_WITHIN = 10.0
-"""Seconds for the journal to take them."""
 RING = 64
 """Punches that the memory holds since 0.17: then the oldest are written over."""
 EVERY = 16
@@ -86,7 +84,7 @@ class Backup(Workflow):
             self._last = download
             self.driver.facts["backup"] = f"read {self._hour(download.wall)}, {len(download.punches)} punches"
             self.progress("comparing with the journal", LINES)
-            self._compared = self._reply(download, await self._compare(download, before))
+            self._compared = self._reply(download, await compared(self.outlet, before, download.told))
         finally:
             self._under_way = None
             self.end()
@@ -140,20 +138,6 @@ class Backup(Workflow):
         last = now + SLACK
         return Download(memory=Memory(first, last), control=control, first=first, last=last, wall=wall)
 
-    async def _compare(self, download: Download, before: Retold | None) -> Retold | None:
-        """What the journal made of the readings, once it has them all; None: it has not."""
-        if not download.told:
-            return Retold(since=download.wall, first=0, last=0)
-        try:
-            async with asyncio.timeout(COMMIT_WITHIN):
-                while True:
-                    retold = _since(before, self.outlet.retold())
-                    if retold and retold.lines >= download.told:
-                        return retold
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            return None
-
     # --- in words -----------------------------------------------------------------------------------------------
 
     def _reply(self, download: Download, made: Retold | None) -> Reply:
@@ -170,8 +154,7 @@ class Backup(Workflow):
             if made.differ:
                 said.append(f"{made.differ} with an earlier time than was told live")
             said.append(
-                f"{made.new} in the backup that never arrived: = shows them, + takes them over "
-                f"(racedeck take-over {self.driver.settings.name})"
+                f"{made.new} in the backup that never arrived: {how_to_take_over(self.driver.settings.name)}"
                 if made.new
                 else "none that never arrived"
             )
@@ -230,17 +213,4 @@ def _reading(punch: Stored, control: int | None) -> Fact:
         channel=None if control is None else str(control),
         series="" if control is None else known.series,
         extra={"line": punch.line},
-    )
-
-
-def _since(before: Retold | None, now: Retold | None) -> Retold | None:
-    """What was told again since `before`: a download soon after another one counts on."""
-    if now is None or before is None or now.since != before.since:
-        return now
-    return structs.replace(
-        now,
-        lines=now.lines - before.lines,
-        new=now.new - before.new,
-        repeats=now.repeats - before.repeats,
-        differ=now.differ - before.differ,
     )

@@ -21,11 +21,12 @@ from console.codecs.thcom_records import (
     Synchro,
     Time,
 )
+from console.devices.comparison import compared, how_to_take_over
 from console.devices.driver import CommandError, Reply
 from console.devices.thcom_status import STATUS, told
 from console.devices.thcom_talk import Wants
 from console.devices.thcom_words import PARAMETERS
-from console.model import SECOND, Job, Level, Order, Scalar
+from console.model import SECOND, Job, Level, Order, Retold, Scalar
 from console.timing.bind import DAY, utc_to_local
 
 if TYPE_CHECKING:
@@ -248,6 +249,7 @@ class Download:
 async def download(timer: "Thcom", order: Order, run: int) -> Reply:
     """Fetch a run. What it brings is judged against the journal like everything that comes."""
     heard = timer.download = Download(run)
+    before = timer.outlet.retold()
     wants = Wants("DS", lambda record: isinstance(record, DownloadStart) and int(record.run) == run)
     with _job(timer, order, "asked for it"):
         try:
@@ -269,6 +271,8 @@ async def download(timer: "Thcom", order: Order, run: int) -> Reply:
             raise
         finally:
             timer.download = None
+        timer.progress(heard.lines, "comparing with the journal")
+        made = await compared(timer.outlet, before, heard.lines)
     data: dict[str, Scalar] = {"records": heard.lines, "times": heard.times, "results": heard.results}
     data["damaged"] = heard.damaged
     if heard.cut or heard.damaged:
@@ -276,8 +280,24 @@ async def download(timer: "Thcom", order: Order, run: int) -> Reply:
         return Reply(
             ok=False, text=f"run {run:02} is INCOMPLETE: {why}; {_so_far(heard)}; download it again", data=data
         )
-    text = f"run {run:02}: {_so_far(heard)}; what never arrived live is offered (sheet offered) to be taken over"
+    text = f"run {run:02}: {_so_far(heard)}; {_verdict(timer, made)}"
+    if made:
+        data |= {"known": made.repeats, "new": made.new, "differ": made.differ}
+        if made.new:
+            timer.outlet.trouble(Level.WARNING, text)
     return Reply(ok=True, text=text, data=data)
+
+
+def _verdict(timer: "Thcom", made: Retold | None) -> str:
+    """What the journal made of a download."""
+    if made is None:
+        return "the journal has not taken them all yet: see sheet offered"
+    said = [f"{made.repeats} known"]
+    if made.differ:
+        said.append(f"{made.differ} differ from what was told live")
+    if made.new:
+        said.append(f"{made.new} never arrived: {how_to_take_over(timer.settings.name)}")
+    return ", ".join(said)
 
 
 def _so_far(heard: Download) -> str:

@@ -13,7 +13,7 @@ from console.codecs.thcom_records import Command
 from console.devices import thcom_jobs
 from console.devices.driver import CommandError
 from console.devices.thcom import Thcom, ThcomSettings
-from console.model import SECOND, Heard, Order, Reading, Status
+from console.model import SECOND, Heard, Level, Order, Reading, Retold, Status
 from console.simulators.cp545_device import Device
 from console.simulators.gsm_docking import Docking
 from tests.devices.thcom_rig import WALL, Wire, ask, settled
@@ -55,6 +55,7 @@ class Bench:
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr("console.devices.thcom_talk.ANSWER_WITHIN", 0.05)
     monkeypatch.setattr(thcom_jobs, "LINE_WITHIN", 0.05)
+    monkeypatch.setattr("console.devices.comparison.COMMIT_WITHIN", 0.05)
     return Bench()
 
 
@@ -357,13 +358,28 @@ async def test_a_download(bench: Bench, words: str) -> None:
     reply = await ask(bench.driver, words)
     assert reply.ok
     assert reply.text == (
-        "run 01: 60 records (40 times, 20 results); what never arrived live is offered (sheet offered) to be taken over"
+        "run 01: 60 records (40 times, 20 results); the journal has not taken them all yet: see sheet offered"
     )
     assert reply.data == {"records": 60, "times": 40, "results": 20, "damaged": 0}
     assert bench.wire.data == ["#DL 01"]
     assert {"2 times, 0 results", "40 times, 19 results"} <= set(progress)
     assert bench.driver.job is None
     assert bench.driver.download is None
+
+
+async def test_a_download_says_what_the_journal_made_of_it(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    raced(bench, 20)
+    counts = iter((10, 10, 70))  # 10 of an earlier download; the journal takes its time
+
+    def retold() -> Retold:
+        lines = next(counts)
+        return Retold(since=1, first=1, last=lines, lines=lines, new=lines // 20, repeats=lines - lines // 20)
+
+    monkeypatch.setattr(bench.wire, "retold", retold)
+    reply = await ask(bench.driver, "DOWNLOAD RUN 1")
+    assert reply.data["new"] == 3
+    assert reply.text.endswith("57 known, 3 never arrived: = shows them, + takes them over (racedeck take-over start)")
+    assert bench.wire.told == [(Level.WARNING, reply.text)]
 
 
 async def test_impulses_that_never_arrived_are_found(bench: Bench) -> None:
