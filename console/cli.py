@@ -11,7 +11,7 @@ from console.simulators import SIMULATORS
 
 EXITS = """\
 exit status: 0 done; 1 tried and not done; 2 wrong command line; 3 wrong settings; 4 no engine runs;
-5 the engine could not be started; 6 the engine refused; 7 doctor found something.
+5 the engine could not be started; 6 the engine refused; 7 doctor or config check found something.
 stdout is data, stderr is talk."""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Struct, inspect
+from msgspec import Struct, inspect, structs
 
 from console.devices import DRIVERS, driver_class
 from console.devices.driver import DeviceSettings
@@ -49,6 +49,8 @@ class EventSettings(Struct, frozen=True, kw_only=True):
     """IANA name of the zone that the event's clocks show."""
     mirror: str = ""
     """A second directory for the flight log, a USB stick for instance."""
+    tags: str = ""
+    """The file of the tag table; `load` makes its path a whole one, from the directory of the settings."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -62,7 +64,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 def load(path: Path) -> Settings:
     """Read `racedeck.toml` and the secrets beside it. Raises SettingsError with every mistake found."""
     table = _read(path)
-    reader = _Reader(path.name)
+    reader = _Reader(path)
     settings = reader.settings(table)
     secrets = path.with_name("secrets.toml")
     if secrets.exists():
@@ -90,8 +92,9 @@ def _read(path: Path) -> dict[str, Any]:
 class _Reader:
     """Reads one file, and collects what is wrong with it."""
 
-    def __init__(self, file: str) -> None:
-        self.file = file
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file = path.name
         self.problems: list[str] = []
 
     def problem(self, where: str, text: str) -> None:
@@ -130,7 +133,10 @@ class _Reader:
             return None
         self.check_name("[event]", event.name)
         self.check("[event]", lambda: find_zone(event.timezone), "timezone")
-        return event
+        if "tags" in table and (not event.tags.strip() or "\0" in event.tags):
+            self.problem("[event]", f'tags must be the path of a CSV file, as in "tags.csv" (got {event.tags!r})')
+        tags = str(self.path.absolute().parent / event.tags) if event.tags else ""
+        return structs.replace(event, tags=tags)
 
     def device(self, device: DeviceSettings, where: str) -> None:
         if bool(device.port) == bool(device.address):

@@ -9,9 +9,8 @@ import contextlib
 import logging
 import os
 import time
-from collections import deque
 from collections.abc import Sequence
-from datetime import timedelta, tzinfo
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -22,23 +21,22 @@ from console.control.server import Server
 from console.devices import driver_class
 from console.devices.driver import DeviceSettings
 from console.devices.manager import Manager
+from console.doubts import Doubts
 from console.exports import export_class
 from console.exports.export import Export, ExportSettings, Feed
+from console.incidents import Incidents
 from console.journal.journal import Committed, Journal
 from console.journal.reader import Reader
 from console.lock import EngineError, only_engine_of
 from console.model import (
     SECOND,
     Act,
-    Basis,
     ClockState,
     Cursor,
     Draft,
     Gun,
-    Incident,
     Kind,
     Level,
-    Origin,
     Passing,
     Resolved,
     Retold,
@@ -47,17 +45,12 @@ from console.model import (
     Trouble,
 )
 from console.office import Office
+from console.tagfile import TagFile
 from console.timing.bind import Binder, Points, find_zone
 from console.timing.guns import gun_of, gun_of_act
 from console.timing.retold import QUIET, Retellings
 
 log = logging.getLogger("racedeck")
-
-RECENT = 50
-"""Incidents that the state shows."""
-
-FUTURE = 60 * SECOND
-"""ns by which a live passing may lie ahead of its arrival: clocks are never quite right."""
 
 CLOCK_EVERY = 1.0
 """Seconds between two looks at the engine's own clock."""
@@ -79,15 +72,12 @@ class Engine:
         self.started = time.time_ns()
         self.clock: ClockState = read_clock()
         self.guns: list[Gun] = []
-        self.incidents: deque[Incident] = deque(maxlen=RECENT)
-        self.alarms: list[Incident] = []
-        self._acknowledged = 0
-        """Alarms up to this incident are acknowledged."""
+        self.incidents = Incidents()
         self.retellings = Retellings()
         self._told_over: asyncio.TimerHandle | None = None
         self._journal_was = "ok"
-        self._unmapped: set[tuple[str, str]] = set()
-        self._impossible: set[tuple[str, int]] = set()
+        self._doubts: Doubts
+        self._tags = TagFile(lambda level, text: self.trouble(level, "engine", text))
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
 
@@ -113,6 +103,7 @@ class Engine:
     def _open_journal(self, directory: Path) -> None:
         mirror = self.settings.event.mirror
         self.binder = binder_of(self.settings)
+        self._doubts = Doubts(self.binder, self.trouble)
         self.journal = Journal.open(
             directory,
             committed=lambda batch: self._soon(self._committed, batch),
@@ -129,21 +120,21 @@ class Engine:
         self.guns = []
         self._take_guns([*self.journal.guns(), *filter(None, map(gun_of_act, acts))])
         self.binder.add_edits(self.reader.edits())
-        self._acknowledged = max(
-            (int(act.body.get("upto") or 0) for act in acts if act.word == "acknowledge"), default=0
-        )
-        self.incidents.clear()
-        self.alarms.clear()
+        self.incidents.forget()
+        for act in acts:
+            self._take_acknowledgement(act)
         for incident in self.reader.incidents(limit=1000):
-            self._take_incident(incident)
+            self.incidents.take(incident)
 
     async def _serve(self, ready: asyncio.Event | None) -> None:
         self.manager = Manager(self)
+        await self._read_tags(self.settings)
         try:
             await self.server.open()
         except OSError as error:
             raise EngineError(f"cannot make the control socket {self.server.path}: {error.strerror or error}") from None
-        tasks = [asyncio.create_task(self.server.run()), asyncio.create_task(self._watch())]
+        work = (self.server.run(), self._watch(), self._tags.watch(self._tags_changed))
+        tasks = [asyncio.create_task(one) for one in work]
         try:
             await self._apply(self.settings)
             log.info("engine of %s at work, pid %d, socket %s", self.settings.event.name, os.getpid(), self.server.path)
@@ -188,8 +179,7 @@ class Engine:
         self.settings = settings
         fresh = binder_of(settings)
         self.binder.zone, self.binder.points = fresh.zone, fresh.points
-        self._unmapped.clear()
-        self._impossible.clear()
+        self._doubts.look_anew()
         wanted = {one.name: one for one in settings.exports}
         for name, (export, _) in list(self.exports.items()):
             if wanted.get(name) != export.settings:
@@ -199,6 +189,14 @@ class Engine:
                 self._begin_export(one)
         await self.manager.apply(list(settings.devices))
         self.server.changed()
+
+    async def _read_tags(self, settings: Settings) -> bool:
+        """Read the tag table now. True: it is another."""
+        tags = settings.event.tags
+        changed = await self._tags.open(Path(tags) if tags else None)
+        if changed:
+            self._tags_changed()
+        return changed
 
     def _begin_export(self, settings: ExportSettings) -> None:
         export = export_class(settings.type)(settings, self, self.wall)
@@ -227,6 +225,8 @@ class Engine:
             )
         before, after = _by_name(self.settings), _by_name(settings)
         changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
+        if await self._read_tags(settings):
+            changed.append("tag table")
         await self._apply(settings)
         text = "settings read again: " + (f"{', '.join(changed)} changed" if changed else "nothing differs")
         self.trouble(Level.NOTE, "engine", f"{text} ({who})")
@@ -322,13 +322,11 @@ class Engine:
         for act in batch.acts:
             if gun := gun_of_act(act):
                 self._take_guns([gun])
-                self._impossible.clear()
+                self._doubts.look_anew(guns_only=True)
                 guns.append(gun)
-            if act.word == "acknowledge":
-                self._acknowledged = max(self._acknowledged, int(act.body.get("upto") or 0))
-                self.alarms = [one for one in self.alarms if one.seq > self._acknowledged]
+            self._take_acknowledgement(act)
         for incident in batch.incidents:
-            self._take_incident(incident)
+            self.incidents.take(incident)
         edits = [one for one in batch.passings if one.status is Status.EDITED]
         self.binder.add_edits(edits)
         if batch.passings:
@@ -342,8 +340,7 @@ class Engine:
         self.manager.safe(batch.frames)
         self._retell(batch)
         for passing in batch.passings:
-            self._say_unmapped(passing)
-            self._say_impossible(passing)
+            self._doubts.look(passing)
         self.server.changed()
 
     def _journal_changed(self) -> None:
@@ -359,18 +356,18 @@ class Engine:
         for export, _ in self.exports.values():
             export.rebind()
 
+    def _tags_changed(self) -> None:
+        self.binder.tags = self._tags.table
+        self._rebind()
+        self.server.changed()
+
     def _take_guns(self, guns: list[Gun]) -> None:
         self.guns = sorted([*self.guns, *guns], key=lambda gun: gun.wall)
         self.binder.add_guns(guns)
 
-    def _take_incident(self, incident: Incident) -> None:
-        if self.incidents and incident.seq <= self.incidents[-1].seq:
-            return  # read from the journal already
-        self.incidents.append(incident)
-        if incident.level is Level.ALARM and incident.seq > self._acknowledged:
-            # The same again, after a restart for instance, is one alarm and not two.
-            same = [one for one in self.alarms if (one.source, one.text) != (incident.source, incident.text)]
-            self.alarms = [*same, incident]
+    def _take_acknowledgement(self, act: Act) -> None:
+        if act.word == "acknowledge":
+            self.incidents.acknowledge(int(act.body.get("upto") or 0))
 
     def _retell(self, batch: Committed) -> None:
         """Count what was told again; a download that falls silent is over, which nothing but time tells."""
@@ -381,29 +378,6 @@ class Engine:
             if self._told_over:
                 self._told_over.cancel()
             self._told_over = self._loop.call_later(QUIET / SECOND + 0.1, self.server.changed)
-
-    def _say_unmapped(self, passing: Passing) -> None:
-        """A channel without a timing point is said once: its passings go out without one."""
-        if passing.channel is None or passing.kind is Kind.RESULT:
-            return
-        points = self.binder.points.get(passing.device)
-        key = passing.device, passing.channel
-        if points and key not in self._unmapped and points.point(passing.channel) is None:
-            self._unmapped.add(key)
-            hint = f'add it to points in [[device]] "{passing.device}" and `racedeck reload`'
-            self.trouble(Level.WARNING, passing.device, f"channel {passing.channel} has no timing point: {hint}")
-
-    def _say_impossible(self, passing: Passing) -> None:
-        """Nobody passes in the future: a wrong gun or clock is said once a run, before results are made of it."""
-        key = passing.device, passing.generation
-        if passing.origin is not Origin.LIVE or key in self._impossible:
-            return
-        utc = self.resolve(passing).utc
-        if utc is not None and utc - passing.wall > FUTURE:
-            self._impossible.add(key)
-            ahead = timedelta(seconds=(utc - passing.wall) // SECOND)
-            hint = "check the gun" if passing.basis is Basis.RACE else "check its clock, and timezone in [event]"
-            self.trouble(Level.WARNING, passing.device, f"its times are {ahead} ahead of their arrival: {hint}")
 
 
 def _by_name(settings: Settings) -> dict[str, DeviceSettings | ExportSettings]:

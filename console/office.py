@@ -73,8 +73,8 @@ class Office:
             devices=tuple(self._device_states()),
             exports=exports,
             journal=self._engine.journal.state(),
-            incidents=tuple(self._engine.incidents),
-            alarms=tuple(self._engine.alarms[:MOST_ALARMS]),
+            incidents=tuple(self._engine.incidents.recent),
+            alarms=tuple(self._engine.incidents.alarms[:MOST_ALARMS]),
             consoles=len(self._engine.server.clients),
             held=sum(export.held for export in exports),
         )

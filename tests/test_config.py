@@ -115,6 +115,12 @@ def test_three_devices_and_two_exports(tmp_path: Path) -> None:
             "racedeck.toml: [event]: timezone: no time zone 'Europe/Pariss': "
             'give an IANA name such as "Europe/Paris"',
         ),
+        (EVENT + "tags = 7\n", "racedeck.toml: [event]: tags must be a text in quotes (got 7)"),
+        (
+            EVENT + 'tags = " "\n',
+            "racedeck.toml: [event]: tags must be the path of a CSV file, as in \"tags.csv\" (got ' ')",
+        ),
+        (EVENT + 'tag = "tags.csv"\n', "racedeck.toml: [event]: unknown key 'tag'; did you mean 'tags'?"),
         (EVENT + "[evnt]\n", "racedeck.toml: unknown section 'evnt'; did you mean 'event'?"),
         (EVENT + '[its]\nuser = "x"\n', None),
         (EVENT + '[device]\nname = "x"\n', None),
@@ -159,3 +165,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "racedeck.toml").mkdir()
     with pytest.raises(SettingsError, match="cannot be read"):
         load(tmp_path / "racedeck.toml")
+
+
+@pytest.mark.parametrize(("tags", "expected"), [("tags.csv", "{}/tags.csv"), ("/x/tags.csv", "/x/tags.csv")])
+def test_the_tag_table_is_looked_for_beside_the_settings(tmp_path: Path, tags: str, expected: str) -> None:
+    assert read(tmp_path, f'{EVENT}tags = "{tags}"\n').event.tags == expected.format(tmp_path)
+    assert read(tmp_path, EVENT).event.tags == ""

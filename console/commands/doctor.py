@@ -22,6 +22,7 @@ from console.config import Settings, SettingsError, load
 from console.exit import Exit, Failure
 from console.links.address import parse_address
 from console.links.ports import list_ports
+from console.tagfile import load as load_tags
 
 SLOW_DISK = 0.05
 """Seconds a durable commit may take before it is worth a word: a reader sees its frames that much later."""
@@ -64,6 +65,7 @@ def _findings(where: Where) -> Iterator[Finding]:
     for port in list_ports():
         yield from _port(port.path, port.by_id)
     if settings:
+        yield from _tags(settings.event.tags)
         yield from _devices(settings)
         yield from _addresses(settings)
 
@@ -137,6 +139,19 @@ def _port(path: str, by_id: str | None) -> Iterator[Finding]:
     if latency >= LATENCY_TIMER:
         hint = f"`echo 1 | sudo tee {timer}`"
         yield Finding("note", path, f"FTDI latency timer is {latency} ms: {hint} for the finest arrival times")
+
+
+def _tags(path: str) -> Iterator[Finding]:
+    if not path:
+        return
+    try:
+        table, problems = load_tags(Path(path))
+    except ValueError as error:
+        yield Finding("TROUBLE", "tag table", f"{path}: {error}")
+        return
+    for problem in problems:
+        yield Finding("TROUBLE", "tag table", f"{Path(path).name}: {problem}")
+    yield Finding("ok", "tag table", f"{path}: {table}")
 
 
 def _devices(settings: Settings) -> Iterator[Finding]:

@@ -1,9 +1,11 @@
 """Rows of the journal for a command: from the running engine, else from the files of the event themselves."""
 
 import asyncio
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from console import places
@@ -143,6 +145,7 @@ def _stored(where: Where) -> Rows:
     from console.config import load
     from console.engine import binder_of
     from console.journal.reader import Reader
+    from console.tagfile import load as load_tags
 
     settings = load(where.config)
     directory = places.event_directory(where.state, settings.event.name)
@@ -150,6 +153,11 @@ def _stored(where: Where) -> Rows:
         raise Failure(Exit.NO_ENGINE, f"no engine runs, and {settings.event.name} has no journal yet in {directory}")
     reader = Reader(directory)
     binder = binder_of(settings)
+    if settings.event.tags:
+        try:
+            binder.tags, _ = load_tags(Path(settings.event.tags))
+        except ValueError as error:
+            print(f"{settings.event.tags}: {error}: bibs and names of tags are not shown", file=sys.stderr)
     for passing in reader.passings(after=0, limit=100_000, kinds=[Kind.GUN]):
         if gun := gun_of(passing):
             binder.add_guns([gun])

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 import msgspec
 
@@ -24,4 +25,19 @@ def config(args: argparse.Namespace) -> int:
         return Exit.OK
     count = f"{len(settings.devices)} devices, {len(settings.exports)} exports"
     print(f"{where.config}: good: event {settings.event.name}, {count}", file=sys.stderr)
-    return Exit.OK
+    return _check_tags(Path(settings.event.tags)) if settings.event.tags else Exit.OK
+
+
+def _check_tags(path: Path) -> Exit:
+    """Say of the tag table what is in it, and what is wrong with it."""
+    from console.tagfile import load
+
+    try:
+        table, problems = load(path)
+    except ValueError as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return Exit.TROUBLE
+    for problem in problems:
+        print(f"{path.name}: {problem}", file=sys.stderr)
+    print(f"{path}: {'' if problems else 'good: '}{table}", file=sys.stderr)
+    return Exit.TROUBLE if problems else Exit.OK

@@ -75,6 +75,8 @@ def passing_row(resolved: Resolved) -> dict[str, Any]:
         more["at"] = iso(int(more["at"] or 0))
     if resolved.edited:
         more["edited"] = resolved.edited
+    if resolved.name is not None:
+        more["name"] = resolved.name
     return row | more
 
 

@@ -168,8 +168,12 @@ class Resolved(Struct, frozen=True, kw_only=True):
     utc: int | None
     point: str | None
     bib: str | None
-    """Its own, or what a later row about it gave it: the SELECT line of the place, the device, the operator."""
+    """Its own, or what a later row about it gave it: the SELECT line of the place, the device, the operator. Else what
+    the tag table says of its tag."""
     name: str | None = None
+    """What the tag table calls who has the bib; empty: there is a table, and neither bib nor tag is in it."""
+    tagged: str | None = None
+    """The bib of its tag by the tag table: its own, where the device knows only tags, before anybody says otherwise."""
     edited: str = ""
     """The operator who gave `bib`."""
     halves: tuple[Kind, ...] = ()

@@ -1,5 +1,7 @@
 """Late binding: from a passing as it was journaled to when, where and whose it was, as far as that is known now.
 
+Whose it was: what an operator said, else what the device said, else what the tag table says of its tag.
+
 The one place that converts times. A time of day becomes UTC by the event's zone and its date (from the device, else the
 one nearest to its arrival, and then for live frames only); an epoch is wall-clock digits taken as UTC
 (otimcon.md, section 6), so it is read back as digits and placed in the event's zone; a race clock becomes UTC through
@@ -14,6 +16,7 @@ from zoneinfo import ZoneInfo
 from console.model import SECOND, Basis, Gun, Kind, Origin, Passing, Resolved, Status
 from console.timing.edits import known_bib, standing
 from console.timing.guns import START_LINE
+from console.timing.tags import TagTable
 
 DAY = 86_400 * SECOND
 CHANGE = 1800 * SECOND
@@ -44,11 +47,13 @@ About = Callable[[Iterable[int]], list[Passing]]
 
 
 class Binder:
-    """Binds passings to timing points, to UTC, and to the bibs that operators gave."""
+    """Binds passings to timing points, to UTC, to the bibs that operators gave, and to the tag table."""
 
     def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
         self.points: dict[str, Points] = {}
+        self.tags = TagTable()
+        """Replaced as a whole: threads read it."""
         self._guns: dict[tuple[str, int], Gun] = {}
         self._edits: dict[int, dict[int, Passing]] = {}
         """Place -> its EDITED rows by number: as many as hands can give."""
@@ -122,11 +127,16 @@ class Binder:
         edit = self.edit(passing)
         if edit is None and passing.status is Status.EDITED and (rows := self._edits.get(passing.of or 0)):
             bib = rows[max(rows)].bib  # all was taken back; what the last undoing said
+        tags = self.tags
+        tagged = tags.bib(passing.tag)
+        bib = edit.bib if edit else bib or tagged
         return Resolved(
             passing=passing,
             utc=self.utc(passing),
             point=points.point(passing.channel) if points else None,
-            bib=edit.bib if edit else bib,
+            bib=bib,
+            name=_name(tags, bib, None if edit else passing.tag),
+            tagged=tagged,
             edited=str(edit.extra["by"]) if edit else "",
             halves=halves,
         )
@@ -155,6 +165,14 @@ class Binder:
         if start is None or start.source != START_LINE or time_of_day < start.ns:
             return None
         return nearest_day(start.ns, start.wall, self.zone) + time_of_day - start.ns
+
+
+def _name(tags: TagTable, bib: str | None, tag: str | None) -> str | None:
+    """See `Resolved.name`."""
+    if not tags or not (bib or tag):
+        return None
+    name = tags.name(bib)
+    return "" if name is None else name or None
 
 
 def _told_by(place: Passing, rows: Iterable[Passing]) -> tuple[Kind, ...]:

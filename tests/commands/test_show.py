@@ -58,6 +58,9 @@ def test_a_passing_has_the_keys_that_scripts_rely_on() -> None:
     promised = ["seq", "frame", "device", "kind", "time", "utc", "tag", "bib", "channel", "point", "event"]
     promised += ["read_type", "status"]
     assert list(row)[: len(promised)] == promised
+    assert "name" not in row
+    assert show.passing_row(structs.replace(punch(), name="BAUER Eva"))["name"] == "BAUER Eva"
+    assert show.passing_row(structs.replace(punch(), name=""))["name"] == "", "not in the list"
     assert (row["seq"], row["kind"], row["utc"], row["bib"]) == (7, "punch", "2026-06-01T10:00:00.000000000Z", None)
     assert row["control"] == 31
 

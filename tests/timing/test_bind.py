@@ -11,6 +11,7 @@ from msgspec import structs
 from console.model import SECOND, Basis, Gun, Kind, Origin, Passing, Phase, Status
 from console.timing.bind import DAY, Binder, Points, find_zone, local_to_utc, nearest_day, utc_to_local
 from console.timing.guns import START_LINE
+from console.timing.tags import parse
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -174,3 +175,62 @@ def test_a_zone_that_does_not_exist_is_named() -> None:
     for name in ("Europe/Pariss", "../etc/passwd", "", "/etc/localtime"):
         with pytest.raises(ValueError, match="no time zone"):
             find_zone(name)
+
+
+class TestTagTable:
+    """Whose it was: what an operator said, else the device, else the tag table."""
+
+    def binder(self, text: str = "A1,1204,Ann\nA2,7\n,933,Bea\n") -> Binder:
+        binder = Binder(PARIS)
+        binder.tags, _ = parse(text.encode())
+        return binder
+
+    @pytest.mark.parametrize(
+        ("tag", "bib", "expected"),
+        [
+            ("A1", None, ("1204", "Ann")),
+            ("a1", None, ("1204", "Ann")),
+            ("A2", None, ("7", None)),
+            ("A1", "933", ("933", "Bea")),
+            (None, "0933", ("0933", "Bea")),
+            (None, "7", ("7", None)),
+            ("A3", None, (None, "")),
+            (None, "55", ("55", "")),
+            (None, None, (None, None)),
+        ],
+    )
+    def test_bib_and_name(self, tag: str | None, bib: str | None, expected: tuple[str | None, str | None]) -> None:
+        punch = passing(Basis.EPOCH, 0, tag=tag, bib=bib)
+        found = self.binder().resolve(punch)
+        assert (found.bib, found.name) == expected
+        assert found.tagged == {"A1": "1204", "a1": "1204", "A2": "7"}.get(tag or "")
+        assert self.binder().resolve_all([punch], lambda numbers: []) == [found]
+
+    def test_without_a_table_nobody_is_missing_in_it(self) -> None:
+        found = Binder(PARIS).resolve(passing(Basis.EPOCH, 0, tag="A1", bib="7"))
+        assert (found.bib, found.name, found.tagged) == ("7", None, None)
+
+    def test_an_operator_s_word_holds_against_it(self) -> None:
+        binder, punch = self.binder(), passing(Basis.EPOCH, 0, tag="A1")
+        given = edited(punch, 2, "933")
+        binder.add_edits([given])
+        found = binder.resolve(punch)
+        assert (found.bib, found.name, found.tagged) == ("933", "Bea", "1204")
+        undone = edited(punch, 3, None, undoes=2)
+        binder.add_edits([undone])
+        for row in (punch, given, undone):
+            assert binder.resolve(row).bib == "1204"
+        binder.add_edits([edited(punch, 4, None)])
+        found = binder.resolve(punch)
+        assert (found.bib, found.name) == (None, None), "it is known to be nobody's"
+
+    def test_another_table_holds_from_now_on(self) -> None:
+        binder, punch = self.binder(), passing(Basis.EPOCH, 0, tag="A3")
+        assert binder.resolve(punch).bib is None
+        binder.tags, _ = parse(b"A3,3,Cleo\n")
+        assert (binder.resolve(punch).bib, binder.resolve(punch).name) == ("3", "Cleo")
+
+
+def edited(of: Passing, seq: int, bib: str | None, **extra: int) -> Passing:
+    more = {"was": None, "by": "anna", "at": 0, **extra}
+    return structs.replace(of, seq=seq, status=Status.EDITED, of=of.seq, bib=bib, change="bib", extra=more)
