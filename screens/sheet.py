@@ -7,13 +7,21 @@ from screens.paint import Line
 from screens.picture import Picture
 from screens.view import COMMON_HINTS, Hints, Text
 
-FINISH = {"finish": "the finish order by places", "chutes": "finishers per timer event and chute"}
-OFFERED = {"offered": "what never arrived live, and was not taken over yet"}
+_FINISH = {"finish": "the finish order by places", "chutes": "finishers per timer event and chute"}
+_OFFERED = {"offered": "what never arrived live, and was not taken over yet"}
+_STATIONS = {
+    "readouts": "punches and splits of every card read out",
+    "tickets": "what PRINT stations printed",
+    "cards": "cards written down a list, with what came of each",
+    "stations": "stations set up, and what they were given",
+}
+
 SHEETS: dict[str, dict[str, str]] = {
-    "": FINISH | OFFERED,
-    "timemachine": {"laps": "laps and splits, lane by lane"} | FINISH | OFFERED,
-    "otimcon": {"backup": "every punch of the last download"} | OFFERED,
-    "thcom": OFFERED,
+    "": _FINISH | _OFFERED | _STATIONS,
+    "timemachine": {"laps": "laps and splits, lane by lane"} | _FINISH | _OFFERED,
+    "otimcon": {"backup": "every punch of the last download"} | _OFFERED | _STATIONS,
+    "thcom": _OFFERED,
+    "gsm-docking": {"settings": "what is known of its settings; passwords cannot be read"},
 }
 """Device type (empty: the event) -> the sheets there are, each with what it shows."""
 

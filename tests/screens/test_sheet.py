@@ -81,7 +81,7 @@ async def test_without_a_device_it_is_about_the_tab_in_front_or_the_event(socket
 async def test_the_key_for_tables_offers_those_of_the_device(socket: Path) -> None:
     async with console_on(socket) as console:
         await console.press("l", "]", "]", "]", "#")
-        await console.sees(":sheet ctl-31", "backup   every punch of the last download", "WIRE")
+        await console.sees(":sheet ctl-31", "backup    every punch of the last download", "WIRE")
         await console.press("b", "tab", "enter")
         await console.sees("ctl-31 keeps no sheet 'backup'")
 
