@@ -44,7 +44,6 @@ class FinishOrder(Passings):
         """Last missing place -> the hole, in words."""
         self._places: set[Key] = set()
         self._disordered: set[int] = set()
-        self._named = False
         self._note_width = 0
 
     # --- rows ---
@@ -138,7 +137,6 @@ class FinishOrder(Passings):
 
     def survey(self, rows: list[Resolved], picture: Picture) -> str:
         """Look for places that are missing or out of order, as far as rows are here."""
-        self._named = any(row.name for row in rows)
         device = picture.device(self.of)
         self._holes = {last: hole for hole in (device.holes if device else ()) if (last := _last(hole)) is not None}
         self._places, self._disordered = _look_over(rows)
@@ -232,7 +230,7 @@ class FinishOrder(Passings):
             said.append((_was(row).removeprefix(", "), "warn"))
         if row.passing.origin is not Origin.LIVE:
             said.append((row.passing.origin.value, "dim"))
-        if self._named and row.bib and not row.name:
+        if row.bib and row.name == "":
             said.append(("not in list", "warn"))
         if row.passing.phase is not Phase.RACE:
             said.append((row.passing.phase.value, "dim"))

@@ -370,4 +370,4 @@ def _point(row: Resolved, picture: Picture) -> tuple[str, str]:
 
 
 def _name(row: Resolved, picture: Picture) -> tuple[str, str]:
-    return row.name or "", ""
+    return ("not in list", "warn") if row.name == "" else (row.name or "", "")

@@ -129,9 +129,8 @@ def passing_of(seq: int) -> Resolved:
         of=of,
         extra={"place": frame // 2} if device == "chute" else {},
     )
-    return Resolved(
-        passing=passing, utc=wall, point=point, bib=bib, name=NAMES[frame % len(NAMES)] if bib and frame % 9 else None
-    )
+    name = NAMES[frame % len(NAMES)] if frame % 9 else ""
+    return Resolved(passing=passing, utc=wall, point=point, bib=bib, name=name if bib else None)
 
 
 COMMANDS = (
