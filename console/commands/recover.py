@@ -40,7 +40,7 @@ def _words(found: "Recovered") -> list[str]:
 
     lines = [
         f"event {found.event} rebuilt: {found.frames} frames, {found.passings} passings, "
-        f"{found.incidents} incidents, {found.acts} acts, {found.cursors} cursors"
+        f"{found.incidents} incidents, {found.acts} acts, {found.numbers} rows of numbers, {found.cursors} cursors"
     ]
     if found.bad_lines:
         lines.append(f"{found.bad_lines} lines of the log were damaged or cut short")

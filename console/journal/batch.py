@@ -6,12 +6,13 @@ import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from msgspec import Struct, field, structs
 
 from console.journal.index import PassingIndex
-from console.journal.lines import Heads, Kept, Saved, seal
+from console.journal.lines import Entry, Heads, Kept, Saved, seal
+from console.journal.numbering import CONNECTION, Numbering, Series, connection_of, new_connection
 from console.journal.rows import (
     Row,
     Tally,
@@ -19,6 +20,7 @@ from console.journal.rows import (
     frame_row,
     incident_row,
     kept_row,
+    numbered_row,
     passing_row,
     saved_row,
     tally_row,
@@ -31,6 +33,7 @@ from console.model import (
     EventState,
     Frame,
     Gun,
+    Highest,
     Incident,
     Judged,
     Level,
@@ -78,7 +81,16 @@ class Asked(Struct):
     done: "concurrent.futures.Future[Act]"
 
 
-Item: TypeAlias = Draft | Said | Asked
+class ToNumber(Struct):
+    """Lines that an export is about to write, and who waits for their numbers."""
+
+    wall: int
+    series: Series
+    passings: tuple[int, ...]
+    done: "concurrent.futures.Future[dict[int, int]]"
+
+
+Item: TypeAlias = Draft | Said | Asked | ToNumber
 
 
 class Memory(Struct):
@@ -90,22 +102,27 @@ class Memory(Struct):
     tallies: dict[str, Tally] = field(default_factory=dict)
     cursors: dict[tuple[str, str], Saved] = field(default_factory=dict)
     guns: list[Gun] = field(default_factory=list)
+    connections: dict[str, str] = field(default_factory=dict)
+    """Export -> the connection id under which it numbers its lines."""
+    numbers: dict[Series, Highest] = field(default_factory=dict)
 
 
 class Batch:
     """One transaction being put together. Nothing outside it changes until `remember`."""
 
     def __init__(
-        self, memory: Memory, store: Store, mend: Callable[[int], Judged | None], bytes_only: bool = False
+        self, memory: Memory, store: Store, mend: Callable[[str, int], Entry | None], bytes_only: bool = False
     ) -> None:
         self._memory = memory
         self._bytes_only = bytes_only
         """Something in these items cannot be written, and it is not known what: keep the bytes alone."""
         self._timing: dict[str, TimingState] = {}
         self._tallies: dict[str, Tally] = {}
-        self._index = PassingIndex(store, self._known_tally, mend)
+        self._connections: dict[str, str] = {}
+        self._index = PassingIndex(store, self._known_tally, lambda seq: _judged(mend("P", seq)))
+        self._numbers = Numbering(store, memory.numbers, mend, memory.heads.numbers)
         self.cursors: list[Saved] = []
-        self._asked: list[tuple[Asked, Act]] = []
+        self._answers: list[tuple[concurrent.futures.Future[Any], Act | dict[int, int]]] = []
         self._frames, self._passings = memory.heads.frames, memory.heads.passings
         self._incidents, self._acts = memory.heads.incidents, memory.heads.acts
         self._saved = memory.heads.cursors
@@ -123,6 +140,8 @@ class Batch:
                 self._incident(item.wall, item.trouble, None)
             case Asked():
                 self._act(item)
+            case ToNumber():
+                self._number(item)
 
     def save(self, cursor: Cursor) -> None:
         """Add a cursor. Its line is written at most once a second, by the writer."""
@@ -148,6 +167,7 @@ class Batch:
             passings=self._passings,
             incidents=self._incidents,
             acts=self._acts,
+            numbers=self._numbers.seq,
             cursors=self._saved,
         )
 
@@ -158,13 +178,15 @@ class Batch:
         memory.timing |= self._timing
         memory.tallies |= self._tallies
         memory.cursors |= {(saved.cursor.export, saved.cursor.peer): saved for saved in self.cursors}
+        memory.connections |= self._connections
+        memory.numbers |= self._numbers.highest
         memory.guns += filter(None, map(gun_of, self.committed.passings))
 
     def answer(self) -> None:
-        """Tell the operators who wait."""
-        for asked, act in self._asked:
+        """Tell the operators and the exports who wait."""
+        for done, answer in self._answers:
             with suppress(concurrent.futures.InvalidStateError):  # who asked has gone
-                asked.done.set_result(act)
+                done.set_result(answer)
 
     # --- one item ---
 
@@ -231,6 +253,8 @@ class Batch:
             event, body = self.event, asked.body
             if asked.word == "phase":
                 event = next_event_state(event, Phase(str(body.get("phase"))))
+            if asked.word == CONNECTION:
+                body = body | new_connection(body.get("export"))
             if judged := self._row_of(asked):
                 body = {**body, "row": judged.passing.seq, "status": judged.passing.status.value}
             act = Act(seq=self._acts + 1, wall=asked.wall, word=asked.word, body=body, by=asked.by)
@@ -244,12 +268,13 @@ class Batch:
             return
         self._acts += 1
         self.event = event
+        self._connections |= connection_of(act)
         self._put(self.rows.acts, row)
         self.committed.acts.append(act)
         if judged and passing:
             self._fill_hole(judged, asked.wall)
             self._passing(judged, passing)
-        self._asked.append((asked, act))
+        self._answers.append((asked.done, act))
 
     def _row_of(self, asked: Asked) -> Judged | None:
         """The row about a passing that an act makes; None: it makes none. Raises ValueError with words."""
@@ -265,6 +290,21 @@ class Batch:
                 device = str(asked.body.get("device") or "")
                 return take_over(passing, device, self.event.phase, asking, self._index)
         return None
+
+    def _number(self, asked: ToNumber) -> None:
+        try:
+            given = self._numbers.give(asked.series, asked.passings, asked.wall)
+            rows = [numbered_row(one) for one in given.rows]
+        except (sqlite3.Error, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - goes to who asked
+            with suppress(concurrent.futures.InvalidStateError):
+                asked.done.set_exception(error)
+            return
+        for one, row in zip(given.rows, rows, strict=True):
+            self._put(self.rows.numbers, row)
+            self._numbers.take(one)
+        self._answers.append((asked.done, given.numbers))
 
     def _fill_hole(self, judged: Judged, wall: int) -> None:
         """What is taken over may be a place that was missing, or beyond all that have come."""
@@ -312,6 +352,10 @@ class Batch:
         if tally is None:
             tally = self._tallies[device] = structs.replace(self._memory.tallies.get(device) or Tally())
         return tally
+
+
+def _judged(entry: Entry | None) -> Judged | None:
+    return entry if isinstance(entry, Judged) else None
 
 
 def _frame(draft: Draft, seq: int) -> Frame:

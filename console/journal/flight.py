@@ -27,7 +27,7 @@ from console.journal.lines import (
     seal,
     unseal,
 )
-from console.model import Act, Frame, Incident, Judged
+from console.model import Act, Frame, Incident, Judged, Numbered
 
 HEADS_EVERY = 32 * 1024
 """Bytes after which the highest numbers are written again, so that opening reads no more than about this much."""
@@ -149,6 +149,8 @@ def number_of(entry: Entry) -> tuple[str, int] | None:
             return "incidents", entry.seq
         case Act():
             return "acts", entry.seq
+        case Numbered():
+            return "numbers", entry.seq
         case Saved():
             return "cursors", entry.number
         case Kept():

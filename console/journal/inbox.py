@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from msgspec import Struct, field
 
-from console.journal.batch import Item
+from console.journal.batch import Item, ToNumber
 from console.model import Cursor, Draft
 
 LIMIT = 64 * 1024 * 1024
@@ -133,4 +133,6 @@ def _size(item: Item) -> int:
     """What an item costs in memory, roughly."""
     if isinstance(item, Draft):
         return 700 + len(item.raw) + 1000 * len(item.facts)
+    if isinstance(item, ToNumber):
+        return 1000 + 50 * len(item.passings)
     return 1000

@@ -3,19 +3,20 @@
 import concurrent.futures
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from msgspec import Struct
 
-from console.journal.batch import Asked, Committed, Said
+from console.journal.batch import Asked, Committed, Said, ToNumber
 from console.journal.check import AFTER, SHARE, Checker
 from console.journal.feed import Feed
+from console.journal.numbering import CONNECTION
 from console.journal.reader import Reader
 from console.journal.store import Connect
 from console.journal.upkeep import Mirror, Upkeep
 from console.journal.writer import Writer
-from console.model import Act, Cursor, Draft, EventState, Gun, JournalState, Scalar, TimingState, Trouble
+from console.model import Act, Cursor, Draft, EventState, Gun, Highest, JournalState, Scalar, TimingState, Trouble
 
 __all__ = ["Committed", "Counts", "Journal", "JournalFullError"]
 
@@ -117,8 +118,28 @@ class Journal:
         """What an operator did. The result comes when it is safe, or ValueError, or JournalFullError."""
         done: concurrent.futures.Future[Act] = concurrent.futures.Future()
         if not self._writer.inbox.put(Asked(time.time_ns(), word, body, by, done)):
-            done.set_exception(JournalFullError("the journal takes nothing any more: see its state"))
+            done.set_exception(_full())
         return done
+
+    def number(
+        self, export: str, connection: str, location: str, passings: Iterable[int]
+    ) -> "concurrent.futures.Future[dict[int, int]]":
+        """Give these lines of `location` their numbers, in this order, counted from 1 for each location of each
+        connection id. What has a number there keeps it: asking again, for instance after a kill, changes nothing.
+
+        What the lines tell of: see `Numbered.passings`. The result, each with its number, comes when it is safe; or
+        JournalFullError.
+        """
+        done: concurrent.futures.Future[dict[int, int]] = concurrent.futures.Future()
+        wanted = ToNumber(time.time_ns(), (export, connection, location), tuple(passings), done)
+        if not self._writer.inbox.put(wanted):
+            done.set_exception(_full())
+        return done
+
+    def renumber(self, export: str, by: str) -> "concurrent.futures.Future[Act]":
+        """Have the lines of an export numbered from 1, under a new connection id (`id` in the act's body). The numbers
+        under the old one stay what they are. The result comes as that of `act`."""
+        return self.act(CONNECTION, {"export": export}, by)
 
     # --- what is known ---
 
@@ -153,6 +174,16 @@ class Journal:
         saved = self._writer.memory.cursors.copy()
         return [one.cursor for (name, _), one in saved.items() if name == export]
 
+    def connection_id(self, export: str) -> str | None:
+        """Under which id the lines of an export are numbered; None: there is none yet, or it is not known while the
+        database is being rebuilt."""
+        return self._writer.memory.connections.get(export)
+
+    def highest(self, export: str, connection: str) -> dict[str, Highest]:
+        """Location -> how far its numbers have come."""
+        numbers = self._writer.memory.numbers.copy()
+        return {series[2]: highest for series, highest in numbers.items() if series[:2] == (export, connection)}
+
     def guns(self) -> list[Gun]:
         """Guns of live START lines, oldest first. Those that an operator gave are acts."""
         return list(self._writer.memory.guns)
@@ -184,3 +215,7 @@ class Journal:
             self._checker.mend(kind, number)
         else:
             self._checker.soon()
+
+
+def _full() -> JournalFullError:
+    return JournalFullError("the journal takes nothing any more: see its state")

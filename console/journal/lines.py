@@ -6,8 +6,9 @@ Time (UTC), kind, number, whose it is, content, CRC-32 of all before ` crc=`. A 
 its line, so the two copies of a row are equal exactly when the two numbers are. Whatever is not printable ASCII is
 escaped: neither a terminal nor a pager ever acts on what a device sent.
 
-Kinds: `F` frame, `P` passing, `I` incident, `A` act, `S` timing state of a device (number: the frame that changed it),
-`C` cursor, `H` heads (the highest numbers given so far), `L` a session's first line.
+Kinds: `F` frame, `P` passing, `I` incident, `A` act, `N` numbers of lines, `S` timing state of a device
+(number: the frame that changed it), `C` cursor, `H` heads (the highest numbers given so far), `L` a session's first
+line.
 """
 
 import calendar
@@ -20,7 +21,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from console.model import SECOND, Act, Cursor, Direction, Frame, Incident, Judged, Level, TimingState
+from console.model import SECOND, Act, Cursor, Direction, Frame, Incident, Judged, Level, Numbered, TimingState
 
 FORMAT = "racedeck-flight-1"
 
@@ -36,6 +37,7 @@ class Heads(Struct, frozen=True, kw_only=True):
     passings: int = 0
     incidents: int = 0
     acts: int = 0
+    numbers: int = 0
     cursors: int = 0
 
 
@@ -63,7 +65,7 @@ class Opened(Struct, frozen=True):
     event: str
 
 
-Entry: TypeAlias = Frame | Judged | Incident | Act | Kept | Saved | Heads | Opened
+Entry: TypeAlias = Frame | Judged | Incident | Act | Numbered | Kept | Saved | Heads | Opened
 
 _to_json = msgspec.json.Encoder().encode
 _judged = msgspec.json.Decoder(Judged).decode
@@ -71,6 +73,7 @@ _state = msgspec.json.Decoder(TimingState).decode
 _cursor = msgspec.json.Decoder(Cursor).decode
 _heads = msgspec.json.Decoder(Heads).decode
 _body = msgspec.json.Decoder(dict[str, str | int | float | bool | None]).decode
+_passings = msgspec.json.Decoder(tuple[int, ...]).decode
 _string = msgspec.json.Decoder(str).decode
 
 _BARE = re.compile(r"[A-Za-z0-9_.,:/@+#%&*=-]+")
@@ -78,10 +81,11 @@ _UNPRINTABLE = re.compile(r"[^ -~]")
 
 _W = rb'([^\s"]+|"[^"\\]*(?:\\.[^"\\]*)*")'
 _Q = rb'("[^"\\]*(?:\\.[^"\\]*)*")'
-_LINE = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z ([FPIASCHL]) (\d{9,}) (.*)", re.DOTALL)
+_LINE = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.(\d{9})Z ([FPIANSCHL]) (\d{9,}) (.*)", re.DOTALL)
 _FRAME = re.compile(rb"%b (rx|tx) m=(-?\d+) %b %b(?: flaw=%b)?(?: by=%b)?( masked)?" % (_W, _Q, _W, _Q, _Q), re.DOTALL)
 _INCIDENT = re.compile(rb"%b (\w+) %b(?: f=(\d+))?" % (_W, _Q))
 _ACT = re.compile(rb"%b %b (\{.*\})" % (_W, _W))
+_NUMBERED = re.compile(rb"%b %b %b (\d+) (\[[-\d,]+\])( late)?" % (_W, _W, _W))
 _OWNED = re.compile(rb"%b (\{.*\})" % _W)
 _CURSOR = re.compile(rb"%b %b (\{.*\})" % (_W, _W))
 _OPENED = re.compile(rb"%b event=%b" % (_W, _Q))
@@ -125,6 +129,13 @@ def act_line(act: Act) -> bytes:
     """The line of an operator's act."""
     head = f"{iso(act.wall)} A {act.seq:09d} {word(act.by)} {word(act.word)} "
     return head.encode("ascii") + to_json(act.body)
+
+
+def numbered_line(numbered: Numbered, passings: bytes) -> bytes:
+    """The line of numbers given; `passings` are those as JSON."""
+    head = f"{iso(numbered.wall)} N {numbered.seq:09d} {word(numbered.export)} {word(numbered.connection)}"
+    head += f" {word(numbered.location)} {numbered.first} "
+    return head.encode("ascii") + passings + b" late" * numbered.late
 
 
 def kept_line(kept: Kept, body: bytes) -> bytes:
@@ -231,6 +242,18 @@ def _read(kind: bytes, number: int, wall: int, rest: bytes) -> Entry:
         case b"A":
             by, act, body = _groups(_ACT, rest)
             return Act(seq=number, wall=wall, word=_word(act), body=_body(body), by=_word(by))
+        case b"N":
+            export, connection, location, first, passings, late = _groups(_NUMBERED, rest)
+            return Numbered(
+                seq=number,
+                wall=wall,
+                export=_word(export),
+                connection=_word(connection),
+                location=_word(location),
+                first=int(first),
+                passings=_passings(passings),
+                late=bool(late),
+            )
         case b"S":
             device, body = _groups(_OWNED, rest)
             return Kept(number, wall, _word(device), _state(body))
@@ -259,6 +282,11 @@ def read_state(body: bytes | str) -> TimingState:
 def read_cursor(body: bytes | str) -> Cursor:
     """A cursor from its JSON; raises msgspec.MsgspecError."""
     return _cursor(body)
+
+
+def read_passings(passings: bytes | str) -> tuple[int, ...]:
+    """What numbers were given to, from its JSON; raises msgspec.MsgspecError."""
+    return _passings(passings)
 
 
 def read_body(body: bytes | str) -> dict[str, str | int | float | bool | None]:

@@ -11,10 +11,11 @@ from msgspec import structs
 from console.journal.flight import find
 from console.journal.index import PassingIndex
 from console.journal.lines import Entry
+from console.journal.numbering import Series, rows_from
 from console.journal.recovery import DATABASE, FLIGHT
 from console.journal.rows import READERS, Row, RowError, unchecked_frame
 from console.journal.store import TABLES, Store
-from console.model import Act, Direction, Frame, Incident, Judged, Kind, Origin, Passing, Status
+from console.model import Act, Direction, Frame, Incident, Judged, Kind, Numbered, Origin, Passing, Status
 from console.timing.offers import come
 
 T = TypeVar("T")
@@ -27,6 +28,9 @@ _INDEXES = {Status.EDITED: "passings_edited", Status.OFFERED: "passings_offered"
 
 MOST_ASKED = 500
 """Passings asked about in one query."""
+
+ROWS_OF_NUMBERS = 64
+"""Rows looked up in one query: a page of numbers may be in one, or each number in a row of its own."""
 
 UNREADABLE = "unreadable"
 """Begins the `flaw` of a frame whose row is damaged and that the flight log does not give back either."""
@@ -151,6 +155,27 @@ class Reader:
     def acts(self, *, after: int | None = None, before: int | None = None, limit: int = 200) -> list[Act]:
         """A page of acts, as `frames`."""
         return self._page("A", [], [], after, before, limit, _act)
+
+    def numbers(self, series: Series, first: int, limit: int = 500) -> list[tuple[int, int]] | None:
+        """Of an export, connection id and location: (number, passing) from the number `first` on, ascending. Fewer than
+        `limit`: there are no more. None: the database cannot be read now; nothing is left out unnoticed."""
+        found: list[tuple[int, int]] = []
+        with self._one:
+            try:
+                store = self._connection()
+                while len(found) < limit and (rows := rows_from(store, series, first, ROWS_OF_NUMBERS)):
+                    for seq, last in rows:
+                        row = store.row("N", seq)
+                        entry = self._entry("N", row) if row else find(self._flight, "N", seq)
+                        if isinstance(entry, Numbered) and entry.series == series:
+                            found += [pair for pair in enumerate(entry.passings, entry.first) if pair[0] >= first]
+                        first = last + 1
+                        if len(found) >= limit:
+                            break
+            except (sqlite3.Error, OSError):
+                self._lose()
+                return None
+        return found[:limit]
 
     def frame(self, seq: int) -> Frame | None:
         """One frame."""

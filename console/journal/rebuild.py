@@ -4,7 +4,7 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,9 +12,10 @@ from msgspec import Struct, field, structs
 
 from console.journal.flight import scan, sync
 from console.journal.lines import Entry, Heads, Kept, LineError, Opened, Saved, read_line, unseal
-from console.journal.rows import READERS, Row, RowError, read_kept_row, read_saved_row, sealed
+from console.journal.numbering import CONNECTION, connection_of, new_connection
+from console.journal.rows import READERS, Row, RowError, read_act_row, read_kept_row, read_saved_row, sealed
 from console.journal.store import TABLES, Store
-from console.model import Act, Frame, Incident, Judged, Level, Trouble
+from console.model import Act, Frame, Incident, Judged, Level, Numbered, Trouble
 
 CHUNK = 5000
 """Rows handled at a time: bounds memory."""
@@ -31,6 +32,8 @@ class Rebuilt(Struct):
     """Table -> rows in the new database."""
     salvaged: Counter[str] = field(default_factory=Counter)
     """What the damaged database still held and the flight log did not."""
+    renewed: list[Act] = field(default_factory=list)
+    """New connection ids, in the new database; the log is still to be told."""
     missing: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     """Table -> ranges (first, last) of numbers that neither has."""
 
@@ -50,9 +53,11 @@ class Newest:
             self.entries[key] = entry
 
 
-def rebuild(flight: Path, built: Path, salvage: Path | None = None) -> Rebuilt:
+def rebuild(flight: Path, built: Path, salvage: Path | None = None, *, renew: bool) -> Rebuilt:
     """Build a database at `built` from the flight log, and from what the one at `salvage` holds beyond it.
 
+    `renew`: the log may have lost its end, and with it numbers that a peer has seen; so that none of them is given
+    again, every export gets a new connection id.
     What was salvaged is appended to the log and synced before this returns, so that a kill loses none of it.
     """
     rebuilt, newest = Rebuilt(), Newest()
@@ -62,11 +67,15 @@ def rebuild(flight: Path, built: Path, salvage: Path | None = None) -> Rebuilt:
             store.replace(chunk)
         if salvage:
             for found in _salvage(salvage, store, newest):
-                _append(flight, found)
+                append(flight, found)
                 rebuilt.salvaged.update(map(name_of, found))
         store.replace(newest.entries.values())
         store.recount()
         rebuilt.heads = highest(rebuilt.heads, store.heads())
+        if renew:
+            rebuilt.renewed = list(_new_connections(store, rebuilt.heads))
+            store.replace(rebuilt.renewed)
+            rebuilt.heads = highest(rebuilt.heads, store.heads())
         for table in (*TABLES.values(), "cursors"):
             ((rebuilt.rows[table],),) = store.query(f"SELECT count(*) FROM {table}")
         for kind, table in TABLES.items():
@@ -78,10 +87,14 @@ def rebuild(flight: Path, built: Path, salvage: Path | None = None) -> Rebuilt:
     return rebuilt
 
 
-def replace_damaged(path: Path, flight: Path, damage: str) -> Trouble:
-    """Rebuild the database at `path`; what was there is moved aside, never deleted. Returns what is to be said."""
+def replace_damaged(path: Path, flight: Path, damage: str, *, renew: bool) -> Trouble:
+    """Rebuild the database at `path`; what was there is moved aside, never deleted. Returns what is to be said.
+
+    `renew`: as in `rebuild`.
+    """
     built = path.with_name(path.name + ".built")
-    rebuilt = rebuild(flight, built, path if path.exists() else None)
+    rebuilt = rebuild(flight, built, path if path.exists() else None, renew=renew)
+    append(flight, rebuilt.renewed)
     text = f"the database could not be used ({damage})"
     if path.exists():
         aside = _aside(path)
@@ -95,6 +108,9 @@ def replace_damaged(path: Path, flight: Path, damage: str) -> Trouble:
     text += " and was rebuilt from the flight log"
     if rebuilt.salvaged:
         text += f"; the log lacked {in_words(rebuilt.salvaged)}, read from the damaged database"
+    if rebuilt.renewed:
+        names = ", ".join(sorted(str(act.body["export"]) for act in rebuilt.renewed))
+        text += f"; the numbers of {names} begin anew, under a new connection id: scoring may ask for all again"
     if rebuilt.missing:
         text += f"; in neither of the two: {missing_in_words(rebuilt.missing)}"
     return Trouble(Level.ALARM, "journal", text)
@@ -128,8 +144,8 @@ def valid_entries(flight: Path, found: Rebuilt, wanted: Callable[[bytes], bool] 
 
 def name_of(entry: Entry) -> str:
     """What an entry is counted as."""
-    names = {Frame: "frames", Judged: "passings", Incident: "incidents", Act: "acts", Kept: "timing states"}
-    return names.get(type(entry), "cursors")
+    names = {Frame: "frames", Judged: "passings", Incident: "incidents", Act: "acts", Numbered: "numbers"}
+    return names.get(type(entry), "timing states" if isinstance(entry, Kept) else "cursors")
 
 
 def in_words(counts: Counter[str]) -> str:
@@ -157,7 +173,7 @@ def highest(one: Heads, other: Heads) -> Heads:
 
 
 def _numbered(flight: Path, rebuilt: Rebuilt, newest: Newest) -> Iterator[Entry]:
-    """The log's frames, passings, incidents and acts; what else it holds goes into `rebuilt` and `newest`."""
+    """The log's numbered rows; what else it holds goes into `rebuilt` and `newest`."""
     for entry in valid_entries(flight, rebuilt):
         match entry:
             case Opened():
@@ -203,6 +219,15 @@ def _good_rows(old: Store, kind: str, wanted: list[tuple[int, int]]) -> Iterator
                         yield entry
 
 
+def _new_connections(store: Store, heads: Heads) -> Iterator[Act]:
+    """A new connection id for every export that has one."""
+    exports: dict[str, str] = {}
+    for row in store.query("SELECT * FROM acts WHERE word = ? ORDER BY seq", CONNECTION):
+        exports |= connection_of(read_act_row(row))
+    for seq, export in enumerate(exports, heads.acts + 1):
+        yield Act(seq=seq, wall=time.time_ns(), word=CONNECTION, body=new_connection(export), by="journal")
+
+
 def _top(old: Store, kind: str) -> int:
     """The highest number that a damaged database gives; a nonsensical one (it is damaged) is not believed."""
     rows = _try(old, f"SELECT seq FROM {TABLES[kind]} ORDER BY seq DESC LIMIT 100")
@@ -221,7 +246,7 @@ def _try(store: Store, sql: str) -> list[Row]:
         return []
 
 
-def _append(flight: Path, entries: list[Entry]) -> None:
+def append(flight: Path, entries: Sequence[Entry]) -> None:
     """Append lines to the log, on disk when this returns."""
     if not entries:
         return

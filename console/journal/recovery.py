@@ -12,10 +12,12 @@ from msgspec import Struct
 from console.journal.batch import Memory
 from console.journal.flight import find, read_tail, sync
 from console.journal.lines import Entry, Heads, Kept, Saved
+from console.journal.numbering import CONNECTION, all_highest, connection_of
 from console.journal.rebuild import (
     CHUNK,
     Newest,
     Rebuilt,
+    append,
     highest,
     in_words,
     name_of,
@@ -46,6 +48,7 @@ class Recovered(Struct, frozen=True, kw_only=True):
     passings: int
     incidents: int
     acts: int
+    numbers: int
     cursors: int
     bad_lines: int
     """Lines that were damaged or cut short."""
@@ -54,11 +57,18 @@ class Recovered(Struct, frozen=True, kw_only=True):
 
 
 def open_store(
-    directory: Path, connect: Connect, *, first: bool, rebuilding: Callable[[], None], damage: str = ""
+    directory: Path,
+    connect: Connect,
+    *,
+    first: bool,
+    fresh: bool,
+    rebuilding: Callable[[], None],
+    damage: str = "",
 ) -> tuple[Store, list[Trouble]]:
     """The event's database: opened, made, or (damaged, or missing beside a flight log) rebuilt.
 
-    `first`: this process has no connection to it yet. `rebuilding` is called before that begins: it takes half a minute
+    `first`: this process has no connection to it yet. `fresh`: nor has it had one to which it wrote; what the end of
+    the flight log should tell is known to nobody. `rebuilding` is called before that begins: it takes half a minute
     for a million frames. Raises sqlite3.Error or OSError where the disk fails.
     """
     path, flight = directory / DATABASE, directory / FLIGHT
@@ -79,7 +89,7 @@ def open_store(
                 raise
             damage = str(error)
     rebuilding()
-    said = replace_damaged(path, flight, damage)
+    said = replace_damaged(path, flight, damage, renew=fresh)
     return Store.open(path, connect), [said]
 
 
@@ -142,11 +152,13 @@ def load(store: Store, flight: Path, heads: Heads) -> tuple[Memory, list[Trouble
         timing={one.device: one.state for one in kept},
         tallies=tallies,
         cursors={(one.cursor.export, one.cursor.peer): one for one in saved},
+        numbers=all_highest(store, flight),
     )
-    for row in store.query("SELECT * FROM acts WHERE word = 'phase' ORDER BY seq"):
+    for row in store.query("SELECT * FROM acts WHERE word IN ('phase', ?) ORDER BY seq", CONNECTION):
         act = _readable("A", row) or find(flight, "A", row[0])
         if isinstance(act, Act):
             _follow_phase(memory, act)
+            memory.connections |= connection_of(act)
     for row in store.query("SELECT * FROM passings WHERE kind = 'gun' ORDER BY seq"):
         judged = _readable("P", row) or find(flight, "P", row[0])
         if isinstance(judged, Judged) and (gun := gun_of(judged.passing)):
@@ -155,7 +167,8 @@ def load(store: Store, flight: Path, heads: Heads) -> tuple[Memory, list[Trouble
 
 
 def glimpse(flight: Path) -> Memory:
-    """What the log alone tells quickly, for while the database is being rebuilt; counts are not known."""
+    """What the log alone tells quickly, for while the database is being rebuilt; counts and numbers are not known, nor
+    are connection ids: who asks for one waits, and gets a new one."""
     if not flight.exists():
         return Memory()
     memory, newest = Memory(heads=read_tail(flight, None).heads), Newest()
@@ -202,13 +215,14 @@ def recover(flight: Path, directory: Path) -> Recovered:
         raise RecoveryError(f"{own} exists already; recover into an empty directory, or move it aside")
     directory.mkdir(parents=True, exist_ok=True)
     built = path.with_name(path.name + ".built")
-    rebuilt = rebuild(flight, built)
+    rebuilt = rebuild(flight, built, renew=True)
     if not rebuilt.event and not any(rebuilt.rows.values()):
         built.unlink()
         raise RecoveryError(f"{flight}: not one line of a RaceDeck flight log in it")
     if not own.exists():
         shutil.copyfile(flight, own)
         sync(own)
+    append(own, rebuilt.renewed)
     built.replace(path)
     sync(directory)
     return Recovered(event=rebuilt.event, bad_lines=rebuilt.bad_lines, missing=rebuilt.missing, **rebuilt.rows)

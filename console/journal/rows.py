@@ -18,16 +18,18 @@ from console.journal.lines import (
     frame_line,
     incident_line,
     kept_line,
+    numbered_line,
     passing_line,
     read_body,
     read_cursor,
     read_judged,
+    read_passings,
     read_state,
     saved_line,
     seal,
     to_json,
 )
-from console.model import Act, Basis, Direction, Frame, Incident, Judged, Kind, Level, Phase, Status
+from console.model import Act, Basis, Direction, Frame, Incident, Judged, Kind, Level, Numbered, Phase, Status
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -133,6 +135,27 @@ def act_row(act: Act) -> tuple[Row, bytes]:
     """Row and line of an act."""
     line = act_line(act)
     return (act.seq, act.wall, act.word, to_json(act.body).decode("ascii"), act.by, crc_of(line)), line
+
+
+def numbered_row(numbered: Numbered) -> tuple[Row, bytes]:
+    """Row and line of numbers given."""
+    passings = to_json(numbered.passings)
+    line = numbered_line(numbered, passings)
+    highest = _int64(max(numbered.passings))
+    _int64(min(numbered.passings))
+    return (
+        numbered.seq,
+        _int64(numbered.wall),
+        numbered.export,
+        numbered.connection,
+        numbered.location,
+        numbered.first,
+        _int64(numbered.last),
+        None if numbered.late else highest,
+        highest if numbered.late else None,
+        passings.decode("ascii"),
+        crc_of(line),
+    ), line
 
 
 def kept_row(kept: Kept) -> tuple[Row, bytes]:
@@ -249,6 +272,28 @@ def read_act_row(row: Row) -> Act:
     return act
 
 
+def read_numbered_row(row: Row) -> Numbered:
+    """The numbers in a row."""
+    try:
+        seq, wall, export, connection, location, first, _, _, late, passings, _ = row
+        numbered = Numbered(
+            seq=seq,
+            wall=wall,
+            export=export,
+            connection=connection,
+            location=location,
+            first=first,
+            passings=read_passings(passings),
+            late=late is not None,
+        )
+        good = numbered_row(numbered)[0] == row
+    except Exception as error:  # noqa: BLE001
+        raise RowError(f"numbers {row[0]}: {error}") from None
+    if not good:
+        raise RowError(f"numbers {row[0]}: CRC does not hold")
+    return numbered
+
+
 def read_kept_row(row: Row) -> Kept:
     """The timing state in a row."""
     try:
@@ -294,11 +339,12 @@ def _int64(number: int) -> int:
     return number
 
 
-READERS: dict[str, Callable[[Row], Frame | Judged | Incident | Act]] = {
+READERS: dict[str, Callable[[Row], Frame | Judged | Incident | Act | Numbered]] = {
     "F": read_frame_row,
     "P": read_passing_row,
     "I": read_incident_row,
     "A": read_act_row,
+    "N": read_numbered_row,
 }
 """Kind of a numbered row -> what reads it; each raises RowError."""
 
@@ -322,6 +368,8 @@ def sealed(entry: object) -> bytes:
             _, line = incident_row(entry)
         case Act():
             _, line = act_row(entry)
+        case Numbered():
+            _, line = numbered_row(entry)
         case Kept():
             _, line = kept_row(entry)
         case Saved():

@@ -18,11 +18,12 @@ from console.journal.rows import (
     frame_row,
     incident_row,
     kept_row,
+    numbered_row,
     passing_row,
     saved_row,
     tally_row,
 )
-from console.model import Act, Frame, Incident, Judged
+from console.model import Act, Frame, Incident, Judged, Numbered
 
 Connect = Callable[..., sqlite3.Connection]
 """`sqlite3.connect`, or what a test puts in its place to make a disk fail."""
@@ -35,6 +36,8 @@ CREATE TABLE passings(seq INTEGER PRIMARY KEY, frame INTEGER, device TEXT, kind 
 CREATE TABLE incidents(seq INTEGER PRIMARY KEY, wall INTEGER, level TEXT, source TEXT, text TEXT, frame INTEGER,
     crc INTEGER);
 CREATE TABLE acts(seq INTEGER PRIMARY KEY, wall INTEGER, word TEXT, body TEXT, by TEXT, crc INTEGER);
+CREATE TABLE numbers(seq INTEGER PRIMARY KEY, wall INTEGER, export TEXT, connection TEXT, location TEXT, first INTEGER,
+    last INTEGER, high INTEGER, late INTEGER, passings TEXT, crc INTEGER);
 CREATE TABLE states(device TEXT PRIMARY KEY, frame INTEGER, wall INTEGER, body TEXT, crc INTEGER) WITHOUT ROWID;
 CREATE TABLE cursors(export TEXT, peer TEXT, number INTEGER, wall INTEGER, body TEXT, crc INTEGER,
     PRIMARY KEY(export, peer)) WITHOUT ROWID;
@@ -51,10 +54,13 @@ CREATE INDEX passings_about ON passings(about) WHERE about IS NOT NULL;
 CREATE INDEX passings_of_guns ON passings(seq) WHERE kind = 'gun';
 CREATE INDEX passings_edited ON passings(seq) WHERE status = 'edited';
 CREATE INDEX passings_offered ON passings(seq) WHERE status = 'offered';
-CREATE INDEX acts_of_phase ON acts(seq) WHERE word = 'phase';
+CREATE INDEX acts_by_word ON acts(word);
+CREATE INDEX numbers_by_last ON numbers(export, connection, location, last);
+CREATE INDEX numbers_by_high ON numbers(export, connection, location, high) WHERE high IS NOT NULL;
+CREATE INDEX numbers_late ON numbers(export, connection, location, late) WHERE late IS NOT NULL;
 """
 
-TABLES = {"F": "frames", "P": "passings", "I": "incidents", "A": "acts"}
+TABLES = {"F": "frames", "P": "passings", "I": "incidents", "A": "acts", "N": "numbers"}
 """Kind of a numbered row -> its table."""
 
 _INSERT = {
@@ -62,6 +68,7 @@ _INSERT = {
     "passings": "INSERT INTO passings VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
     "incidents": "INSERT INTO incidents VALUES (?,?,?,?,?,?,?)",
     "acts": "INSERT INTO acts VALUES (?,?,?,?,?,?)",
+    "numbers": "INSERT INTO numbers VALUES (?,?,?,?,?,?,?,?,?,?,?)",
     "states": "INSERT OR REPLACE INTO states VALUES (?,?,?,?,?)",
     "cursors": "INSERT OR REPLACE INTO cursors VALUES (?,?,?,?,?,?)",
     "counts": "INSERT OR REPLACE INTO counts VALUES (?,?,?,?,?,?,?,?,?)",
@@ -84,6 +91,7 @@ class Rows(Struct):
     passings: list[Row] = field(default_factory=list)
     incidents: list[Row] = field(default_factory=list)
     acts: list[Row] = field(default_factory=list)
+    numbers: list[Row] = field(default_factory=list)
     states: dict[str, Row] = field(default_factory=dict)
     cursors: list[Row] = field(default_factory=list)
     counts: list[Row] = field(default_factory=list)
@@ -175,7 +183,7 @@ class Store:
     def insert(self, rows: Rows) -> None:
         """Insert rows inside the transaction under way."""
         many = self.connection.executemany
-        for table in ("frames", "passings", "incidents", "acts", "cursors", "counts"):
+        for table in ("frames", "passings", "incidents", "acts", "numbers", "cursors", "counts"):
             if new := getattr(rows, table):
                 many(_INSERT[table], new)
         if rows.states:
@@ -199,6 +207,8 @@ class Store:
                     gathered["incidents"][entry.seq] = incident_row(entry)[0]
                 case Act():
                     gathered["acts"][entry.seq] = act_row(entry)[0]
+                case Numbered():
+                    gathered["numbers"][entry.seq] = numbered_row(entry)[0]
                 case Kept():
                     gathered["states"][entry.device] = kept_row(entry)[0]
                 case Saved():
@@ -234,15 +244,16 @@ class Store:
 
     def heads(self) -> Heads:
         """The highest numbers in the database."""
-        frames, passings, incidents, acts, cursors = self.query(
+        frames, passings, incidents, acts, numbers, cursors = self.query(
             "SELECT (SELECT max(seq) FROM frames), (SELECT max(seq) FROM passings), (SELECT max(seq) FROM incidents),"
-            " (SELECT max(seq) FROM acts), (SELECT max(number) FROM cursors)"
+            " (SELECT max(seq) FROM acts), (SELECT max(seq) FROM numbers), (SELECT max(number) FROM cursors)"
         )[0]
         return Heads(
             frames=frames or 0,
             passings=passings or 0,
             incidents=incidents or 0,
             acts=acts or 0,
+            numbers=numbers or 0,
             cursors=cursors or 0,
         )
 

@@ -10,7 +10,7 @@ from console.journal.flight import FlightLog
 from console.journal.lines import Heads, Saved
 from console.journal.recovery import lines_beyond
 from console.journal.rows import RowError, read_kept_row, sealed
-from console.journal.store import Store
+from console.journal.store import TABLES, Store
 from console.model import Level
 
 RETRY = 1.0
@@ -57,7 +57,7 @@ class Twin:
         try:
             self._log = FlightLog(self.path)
             self._log.begin(self.path.parent.name, time.time_ns(), since)
-            if heads.frames + heads.passings - since.frames - since.passings <= CATCH_UP:
+            if sum(getattr(heads, table) - getattr(since, table) for table in TABLES.values()) <= CATCH_UP:
                 for lines in lines_beyond(store, since):
                     self._log.append(lines, since, time.time_ns())
             self._log.append(_side_lines(store, memory), since, time.time_ns())

@@ -14,14 +14,14 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from console.journal.batch import Asked, Batch, Committed, Memory, Said
+from console.journal.batch import Asked, Batch, Committed, Memory, Said, ToNumber
 from console.journal.flight import find
 from console.journal.inbox import Inbox, Taken
 from console.journal.lines import Entry
 from console.journal.recovery import DATABASE, FLIGHT, glimpse, load, mend_sides, open_store, put_back
 from console.journal.store import TABLES, Connect, DamagedError, Store, is_damage
 from console.journal.twin import Twin
-from console.model import SECOND, JournalState, Judged, Level, Trouble
+from console.model import SECOND, JournalState, Level, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +161,12 @@ class Writer(threading.Thread):
         """Open both files, make them one, and load what must be known."""
         with self.files:
             store, said = open_store(
-                self.directory, self._connect, first=self._first, rebuilding=self._glimpse, damage=self._damage
+                self.directory,
+                self._connect,
+                first=self._first,
+                fresh=not self.ready.is_set(),
+                rebuilding=self._glimpse,
+                damage=self._damage,
             )
         self._first, self._damage = False, ""
         try:
@@ -255,10 +260,9 @@ class Writer(threading.Thread):
         while self._taken.tasks:
             self._taken.tasks.pop(0)()
 
-    def _mend(self, number: int) -> Judged | None:
-        """A passing whose row is bad, as the flight log has it; the row is mended with the next check."""
-        entry = find(self.flight, "P", number)
-        return entry if isinstance(entry, Judged) else None
+    def _mend(self, kind: str, number: int) -> Entry | None:
+        """A row that is bad, as the flight log has it; the row is mended with the next check."""
+        return find(self.flight, kind, number)
 
     # --- what the check asks for; in this thread, between two transactions ---
 
@@ -355,7 +359,7 @@ class Writer(threading.Thread):
         if lost:
             log.error("closed with %d frames that could not be written: %s", lost, self.reason)
         while waiting := self._taken.items or self.inbox.take(0).items:
-            for asked in [item for item in waiting if isinstance(item, Asked)]:
+            for asked in [item for item in waiting if isinstance(item, Asked | ToNumber)]:
                 with contextlib.suppress(concurrent.futures.InvalidStateError):
                     asked.done.set_exception(OSError(f"the journal was closed before this was safe: {self.reason}"))
             self._taken = Taken()

@@ -17,7 +17,20 @@ from console.model.facts import (
     Trouble,
 )
 from console.model.orders import Argument, CommandError, CommandInfo, Job, Order, Outcome, Risk, Sheet, find
-from console.model.rows import Act, Cursor, EventState, Frame, Gun, Incident, Judged, Passing, Resolved, TimingState
+from console.model.rows import (
+    Act,
+    Cursor,
+    EventState,
+    Frame,
+    Gun,
+    Highest,
+    Incident,
+    Judged,
+    Numbered,
+    Passing,
+    Resolved,
+    TimingState,
+)
 from console.model.states import (
     ClockState,
     DeviceState,
@@ -53,6 +66,7 @@ __all__ = [
     "Frame",
     "Gun",
     "Heard",
+    "Highest",
     "Incident",
     "Job",
     "JournalState",
@@ -60,6 +74,7 @@ __all__ = [
     "Kind",
     "Level",
     "LinkState",
+    "Numbered",
     "Order",
     "Origin",
     "Outcome",

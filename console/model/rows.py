@@ -141,6 +141,43 @@ class Act(Struct, frozen=True, kw_only=True):
     by: str
 
 
+class Numbered(Struct, frozen=True, kw_only=True):
+    """Consecutive numbers given to lines of one series: the lines that `export` writes for `location` under one
+    `connection` id. What has a number keeps it for good, and no number is given twice."""
+
+    seq: int
+    wall: int
+    export: str
+    connection: str
+    location: str
+    first: int
+    """The number of the first of `passings`; the others follow without a gap. A series begins at 1."""
+    passings: tuple[int, ...]
+    """What the lines tell of: passings (`seq`), ascending; 0 is the line that announces the location itself, and below
+    zero is an act (minus its `seq`), as a gun that an operator gave."""
+    late: bool = False
+    """It is below one that had a number before: held, or without a place in this series until now. Such are numbered
+    one by one, so that the others stay in order and any of them is found quickly."""
+
+    @property
+    def last(self) -> int:
+        """The number of the last of `passings`."""
+        return self.first + len(self.passings) - 1
+
+    @property
+    def series(self) -> tuple[str, str, str]:
+        """Export, connection id and location."""
+        return self.export, self.connection, self.location
+
+
+class Highest(Struct, frozen=True, kw_only=True):
+    """How far a series of numbers has come."""
+
+    number: int
+    passing: int
+    """The highest that has a number; what is below it need not have one."""
+
+
 class Cursor(Struct, frozen=True, kw_only=True):
     """How far one peer of one export has been served. Numbers are passings (`seq`)."""
 

@@ -29,6 +29,9 @@ WALL = 1_795_171_307_830_123_456
 """2026-11-20T10:41:47.83 UTC."""
 
 
+SERIES = "scoring", "c0ffee", "Finish"
+
+
 def place(number: int, *, device: str = "chute") -> Draft:
     """A place line of a TIME MACHINE."""
     printed = f"01:{number // 60 % 60:02d}:{number % 60:02d}.83"
@@ -147,6 +150,7 @@ def fill(journal: Journal, listener: Listener, count: int, first: int = 1) -> No
             journal.frame(place(number - 1))
             journal.frame(draft(b'\x1b[2J\xff garbage "\\\r\n', device="start", flaw="garbage", number=number))
             journal.trouble(Trouble(Level.WARNING, "start", f"garbage at {number}: \x1b[31m\u202e"))
+            journal.number(*SERIES, [number])
             journal.cursor(cursor(number))
             journal.cursor(cursor(number - 3, peer="10.0.0.8"))
             frames += 2
@@ -164,6 +168,8 @@ def contents(journal: Journal) -> dict[str, list[Any]]:
             "passings": reader.passings(after=0, limit=100_000),
             "incidents": reader.incidents(after=0, limit=100_000),
             "acts": reader.acts(after=0, limit=100_000),
+            "numbers": reader.numbers(SERIES, 1, 100_000) or [],
+            "highest": [*journal.highest(*SERIES[:2]).items()],
         }
     finally:
         reader.close()

@@ -15,8 +15,8 @@ import pytest
 from console.journal import inbox, twin, upkeep, writer
 from console.journal import journal as journal_module
 from console.journal.journal import JournalFullError
-from console.model import Level
-from tests.journal.event import Listener, contents, cursor, open_journal, place
+from console.model import Highest, Level
+from tests.journal.event import SERIES, Listener, contents, cursor, open_journal, place
 
 pytestmark = pytest.mark.usefixtures("_quiet")
 
@@ -105,6 +105,26 @@ def test_all_drains_when_the_disk_is_back(tmp_path: Path, error: Exception) -> N
     with closing(open_journal(tmp_path / "event")) as journal:
         assert contents(journal)["frames"] == listener.frames
         assert "all good" in journal.check()
+
+
+def test_numbers_of_a_commit_that_took_although_it_failed_are_given_once(tmp_path: Path) -> None:
+    disk = Disk()
+    with closing(open_journal(tmp_path / "event", connect=disk.connect)) as journal:
+        assert journal.number(*SERIES, [1, 2]).result(5) == {1: 1, 2: 2}
+        done, disk.after = disk.commits, IO
+        given = journal.number(*SERIES, [2, 3])
+        until = time.monotonic() + 5
+        while disk.commits == done:
+            assert time.monotonic() < until
+            time.sleep(0.001)
+        disk.after = None
+        assert given.result(5) == {2: 2, 3: 3}
+        disk.before = FULL
+        given = journal.number(*SERIES, [4])
+        assert journal.highest(*SERIES[:2]) == {"Finish": Highest(number=3, passing=3)}
+        disk.before = None
+        assert given.result(5) == {4: 4}
+        assert contents(journal)["numbers"] == [(1, 1), (2, 2), (3, 3), (4, 4)]
 
 
 def test_a_commit_that_took_although_it_failed_is_not_written_twice(tmp_path: Path) -> None:

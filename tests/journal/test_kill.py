@@ -14,7 +14,7 @@ ROUNDS = 25
 VICTIM = """
 import os, sys, threading
 from pathlib import Path
-from tests.journal.event import cursor, open_journal, place, Listener
+from tests.journal.event import SERIES, cursor, open_journal, place, Listener
 
 class Teller(Listener):
     def committed(self, news):
@@ -25,15 +25,23 @@ def end_with_the_test():
     sys.stdin.read()
     os._exit(1)
 
+def numbered(done):
+    os.write(1, b"".join(b"N %d %d\\n" % pair for pair in done.result().items()))
+
 threading.Thread(target=end_with_the_test, daemon=True).start()
 directory, number = Path(sys.argv[1]), int(sys.argv[2])
 journal = open_journal(directory, Teller())
+begun = journal.feed.newest
+rows = 0
 while True:
     number += 1
+    rows += 1
     journal.frame(place(number))
     if number % 7 == 0:
         journal.frame(place(number - 3))
         journal.cursor(cursor(number))
+    if number % 3 == 0:  # asked for again after each kill, from a little before where it was
+        journal.number(*SERIES, range(max(1, begun + rows - 20), begun + rows)).add_done_callback(numbered)
     if number % 20 == 0:
         threading.Event().wait(0.001)
     if journal.state().unsafe > 500:
@@ -45,6 +53,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     chance = random.Random(7)
     directory = tmp_path / "event"
     announced: dict[int, int] = {}
+    numbers: dict[int, int] = {}
     number = 0
     for turn in range(ROUNDS):
         process = subprocess.Popen(
@@ -64,7 +73,10 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait() == -signal.SIGKILL
         for line in lines:
-            if line.endswith(b"\n"):
+            if line.startswith(b"N") and line.endswith(b"\n"):
+                passing, given = map(int, line.split()[1:])
+                assert numbers.setdefault(passing, given) == given, "what has a number keeps it"
+            elif line.endswith(b"\n"):
                 seq, printed = map(int, line.split())
                 assert seq not in announced, f"number {seq} was given twice (round {turn})"
                 announced[seq] = printed
@@ -83,6 +95,12 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
     firsts = list(dict.fromkeys(frames.values()))
     assert firsts == sorted(firsts), "nothing reordered"
     assert [one.frame for one in kept["passings"]] == list(frames), "each frame has its passing"
+
+    assert [one for one, _ in kept["numbers"]] == list(range(1, len(kept["numbers"]) + 1))
+    found = {passing: given for given, passing in kept["numbers"]}
+    assert len(found) == len(kept["numbers"]), "nothing is numbered twice"
+    assert numbers.items() <= found.items()
+    assert len(numbers) > ROUNDS
 
     again = recover(directory / "flight.log", tmp_path / "spare")
     assert (again.frames, again.passings, again.missing) == (len(frames), len(kept["passings"]), {})

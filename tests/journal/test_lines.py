@@ -17,6 +17,7 @@ from console.model import (
     Judged,
     Kind,
     Level,
+    Numbered,
     Origin,
     Passing,
     Phase,
@@ -88,6 +89,17 @@ incidents = st.builds(
     frame=st.none() | numbers,
 )
 acts = st.builds(Act, seq=numbers, wall=moments, word=text, body=st.dictionaries(text, scalars, max_size=3), by=text)
+numbered = st.builds(
+    Numbered,
+    seq=numbers,
+    wall=moments,
+    export=text,
+    connection=text,
+    location=text,
+    first=numbers,
+    passings=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=5).map(tuple),
+    late=st.booleans(),
+)
 kept = st.builds(
     Kept,
     frame=numbers,
@@ -106,7 +118,7 @@ saved = st.builds(
     wall=moments,
     cursor=st.builds(Cursor, export=text, peer=text, start=numbers, sent=numbers, tcp=numbers),
 )
-entries = frames | judged | incidents | acts | kept | saved
+entries = frames | judged | incidents | acts | numbered | kept | saved
 
 
 @given(entries)
@@ -122,13 +134,14 @@ def test_marks_come_back(opened: Opened, heads: Heads, wall: int) -> None:
     assert read_line(lines.heads_line(heads, wall)) == heads
 
 
-@given(frames | judged | incidents | acts)
-def test_every_row_comes_back(entry: Frame | Judged | Incident | Act) -> None:
+@given(frames | judged | incidents | acts | numbered)
+def test_every_row_comes_back(entry: Frame | Judged | Incident | Act | Numbered) -> None:
     kind, row = {
         Frame: ("F", rows.frame_row),
         Judged: ("P", rows.passing_row),
         Incident: ("I", rows.incident_row),
         Act: ("A", rows.act_row),
+        Numbered: ("N", rows.numbered_row),
     }[type(entry)]
     assert rows.READERS[kind](row(entry)[0]) == entry  # type: ignore[operator]
 
@@ -168,9 +181,12 @@ def test_lines_are_written_as_they_always_were() -> None:
         "Act",
         "Kept",
         "Saved",
+        "Heads",
+        "Numbered",
+        "Numbered",
     ]
     for line, entry in zip(golden, entries, strict=True):
-        if isinstance(entry, Frame | Incident | Act):  # the others may have gained a field since
+        if isinstance(entry, Frame | Incident | Act | Numbered):  # the others may have gained a field since
             assert rows.sealed(entry) == line
     assert isinstance(entries[2], Frame)
     assert entries[2].raw == b'\x1711 411 0411 01:11:47.83 "\\\xff\r\n'

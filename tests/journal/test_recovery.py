@@ -62,7 +62,7 @@ def test_a_log_cut_short_gets_what_it_lacks_at_once(copy: Path) -> None:
 
 
 def rows_line(line: bytes) -> bool:
-    return line[31:32] in b"FPIA"
+    return line[31:32] in b"FPIAN"
 
 
 def test_a_lost_log_is_written_anew(copy: Path) -> None:
@@ -108,6 +108,7 @@ def test_recover_from_the_log_alone(event: tuple[Path, dict[str, list[Any]], Any
     assert (found.event, found.bad_lines, found.missing, found.cursors) == ("spring-10k", 0, {}, 2)
     assert (found.frames, found.passings) == (len(event[1]["frames"]), len(event[1]["passings"]))
     assert (found.incidents, found.acts) == (len(event[1]["incidents"]), len(event[1]["acts"]))
+    assert found.numbers == len(event[1]["numbers"])
     with closing(open_journal(spare)) as journal:
         assert contents(journal) == event[1]
         assert rest(journal) == event[2]
