@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from console.model import (
     Cursor,
     Draft,
     Gun,
+    Highest,
     Kind,
     Level,
     Passing,
@@ -51,6 +52,9 @@ from console.timing.guns import gun_of, gun_of_act
 from console.timing.retold import QUIET, Retellings
 
 log = logging.getLogger("racedeck")
+
+READ_AGAIN = 0.5
+"""Seconds until a database that could not be read is read again."""
 
 CLOCK_EVERY = 1.0
 """Seconds between two looks at the engine's own clock."""
@@ -312,6 +316,34 @@ class Engine:
     def cursors(self, export: str) -> list[Cursor]:
         """The cursors of an export."""
         return self.journal.cursors(export)
+
+    async def number(self, export: str, connection: str, location: str, passings: Iterable[int]) -> dict[int, int]:
+        """Have lines numbered; returned when that is durable."""
+        return await asyncio.wrap_future(self.journal.number(export, connection, location, passings))
+
+    async def numbers(
+        self, export: str, connection: str, location: str, first: int, limit: int = 500
+    ) -> list[tuple[int, int]]:
+        """A page of numbers and what they were given to; waits for a database that cannot be read now."""
+        series = export, connection, location
+        while True:
+            found = await asyncio.to_thread(self.reader.numbers, series, first, limit)
+            if found is not None:
+                return found
+            await asyncio.sleep(READ_AGAIN)
+
+    def highest(self, export: str, connection: str) -> dict[str, Highest]:
+        """How far the numbers of each location have come."""
+        return self.journal.highest(export, connection)
+
+    async def connection_id(self, export: str) -> str:
+        """Under which id an export numbers its lines; made where there is none."""
+        return self.journal.connection_id(export) or await self.renumber(export, "engine")
+
+    async def renumber(self, export: str, by: str) -> str:
+        """Begin an export's numbers anew, under the new connection id that is returned."""
+        act = await asyncio.wrap_future(self.journal.renumber(export, by))
+        return str(act.body["id"])
 
     # --- what the journal has made durable ---
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, tzinfo
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import structs
 
 from console.exports.export import Export
-from console.model import SECOND, Basis, Cursor, Kind, Level, Origin, Passing, Phase, Resolved, Status
+from console.model import SECOND, Basis, Cursor, Highest, Kind, Level, Origin, Passing, Phase, Resolved, Status
 
 NOON = 1_776_853_742_123_456_700
 """2026-04-22 10:29:02.1234567 UTC."""
@@ -57,6 +57,9 @@ class MemoryDesk:
         self.no_utc: set[int] = set()
         self.changes = 0
         self.pages = 0
+        self.numbered: dict[tuple[str, str, str], dict[int, int]] = {}
+        self.connections: dict[str, str] = {}
+        self.renumbered = 0
 
     def now(self) -> int:
         return self.clock
@@ -97,6 +100,31 @@ class MemoryDesk:
 
     def changed(self) -> None:
         self.changes += 1
+
+    async def number(self, export: str, connection: str, location: str, passings: Iterable[int]) -> dict[int, int]:
+        given = self.numbered.setdefault((export, connection, location), {})
+        return {one: given.setdefault(one, len(given) + 1) for one in passings}
+
+    async def numbers(
+        self, export: str, connection: str, location: str, first: int, limit: int = 500
+    ) -> list[tuple[int, int]]:
+        given = self.numbered.get((export, connection, location), {})
+        return [(number, one) for one, number in given.items() if first <= number < first + limit]
+
+    def highest(self, export: str, connection: str) -> dict[str, Highest]:
+        return {
+            series[2]: Highest(number=len(given), passing=max(given))
+            for series, given in self.numbered.items()
+            if series[:2] == (export, connection) and given
+        }
+
+    async def connection_id(self, export: str) -> str:
+        return self.connections.get(export) or await self.renumber(export, "engine")
+
+    async def renumber(self, export: str, by: str) -> str:
+        self.renumbered += 1
+        self.connections[export] = f"{self.renumbered:040x}"
+        return self.connections[export]
 
     def add(self, count: int = 1, **changes: Any) -> list[Passing]:
         """Publish passings that arrive now; returns them."""

@@ -1,9 +1,16 @@
 """Through a real engine: a timer corrects what software has, and software asks for what it missed."""
 
-from contextlib import closing
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
+import pytest
+
+from console import engine as engine_module
 from console.codecs import thcom
+from console.engine import Engine
+from console.model import Highest
 from console.simulators.port import TcpPort
 from console.simulators.software import Software
 from console.timing.bind import DAY
@@ -57,3 +64,50 @@ listen = "127.0.0.1:{number}"
             with closing(await one.start()):
                 await until(lambda: len(software.lines) >= 2)
                 assert [text[:12].rstrip() for text in software.lines[:2]] == ["AK C", "A*    9    1"]
+
+
+@asynccontextmanager
+async def in_this_process(directory: Path) -> AsyncIterator[Engine]:
+    """An engine without devices, to be asked as its exports ask it."""
+    file = directory / "racedeck.toml"
+    file.write_text('[event]\nname = "spring"\ntimezone = "UTC"\n')
+    one, ready = Engine(file, directory), asyncio.Event()
+    task = asyncio.create_task(one.run(ready))
+    await ready.wait()
+    try:
+        yield one
+    finally:
+        one.stop()
+        await task
+
+
+async def test_numbers_and_connection_id_outlive_the_engine(tmp_path: Path) -> None:
+    async with in_this_process(tmp_path) as desk:
+        connection = await desk.connection_id("ctp")
+        assert await desk.connection_id("ctp") == connection
+        assert await desk.number("ctp", connection, "Finish", [0, 3, 5]) == {0: 1, 3: 2, 5: 3}
+    async with in_this_process(tmp_path) as desk:
+        assert await desk.connection_id("ctp") == connection
+        assert desk.highest("ctp", connection) == {"Finish": Highest(number=3, passing=5)}
+        assert await desk.number("ctp", connection, "Finish", [5, 8]) == {5: 3, 8: 4}
+        assert await desk.numbers("ctp", connection, "Finish", 2) == [(2, 3), (3, 5), (4, 8)]
+        made = await desk.renumber("ctp", "anna")
+        assert made == await desk.connection_id("ctp") != connection
+        assert await desk.number("ctp", made, "Finish", [5]) == {5: 1}
+
+
+async def test_a_page_of_numbers_waits_for_a_database_that_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "READ_AGAIN", 0)
+    async with in_this_process(tmp_path) as desk:
+        await desk.number("ctp", "c0ffee", "Finish", [3])
+        read, asked = desk.reader.numbers, 0
+
+        def unreadable_twice(series: tuple[str, str, str], first: int, limit: int) -> list[tuple[int, int]] | None:
+            nonlocal asked
+            asked += 1
+            return read(series, first, limit) if asked > 2 else None
+
+        monkeypatch.setattr(desk.reader, "numbers", unreadable_twice)
+        assert await desk.numbers("ctp", "c0ffee", "Finish", 1) == [(1, 3)]
