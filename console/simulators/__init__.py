@@ -7,6 +7,7 @@ SIMULATORS = {
     "otimcon": "console.simulators.otimcon",
     "software": "console.simulators.software",
     "scoring-tsv1": "console.simulators.scoring",
+    "scoring-tsv2": "console.simulators.scoring_tsv2",
     "race": "console.simulators.race",
 }
 """Name on the command line -> module with `arguments(parser)` and `main(args)`. Imported only when called."""

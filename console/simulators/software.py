@@ -61,10 +61,13 @@ class Software(Consumer):
 
 def consumer_arguments(parser: ArgumentParser) -> None:
     """The options of every simulated consumer."""
-    parser.add_argument("address", metavar="HOST:PORT", help="where our listener is")
+    parser.add_argument("address", metavar="HOST:PORT", help="where our export listens")
     parser.add_argument("--log", type=Path, metavar="FILE", help="append what comes to FILE")
     parser.add_argument("--pace", type=float, default=0.0, metavar="S", help="be slow: sleep S seconds after each read")
     parser.add_argument("--stop-reading", type=int, metavar="N", help="take nothing more after N, but stay connected")
+    parser.add_argument(
+        "--close", type=float, default=0.0, metavar="P", help="break off after a read with a chance of P (0 to 1)"
+    )
     parser.add_argument("--half-close", action="store_true", help="close the sending half once connected")
 
 
@@ -84,23 +87,28 @@ async def main(args: Namespace) -> None:
 
 
 async def show(consumer: Consumer, got: list[T], args: Namespace, words: Callable[[T], str] = str) -> None:
-    """Run `consumer`, print what appears in `got`, and misbehave as asked; until cancelled."""
+    """Run `consumer`, print what appears in `got`, and misbehave as asked; until cancelled. Raises OSError where it
+    cannot listen.
+    """
+    consumer.closes = args.close
     consumer.talk = lambda text: print(f"{args.address}: {text}", file=sys.stderr)
-    task = asyncio.create_task(consumer.run())
-    shown = 0
+    printing = asyncio.create_task(_print(consumer, got, args, words))
     try:
-        while True:
-            await consumer.until(
-                lambda: bool(got) or (args.half_close and consumer.connected and not consumer.half_closed)
-            )
-            if args.half_close and consumer.connected and not consumer.half_closed:
-                consumer.half_close()
-            for one in got:
-                print(words(one), flush=True)
-            shown += len(got)
-            got.clear()
-            if args.stop_reading is not None and shown >= args.stop_reading:
-                consumer.stop_reading()
+        await consumer.run()
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        printing.cancel()
+        await asyncio.wait([printing])
+
+
+async def _print(consumer: Consumer, got: list[T], args: Namespace, words: Callable[[T], str]) -> None:
+    shown = 0
+    while True:
+        await consumer.until(lambda: bool(got) or (args.half_close and consumer.connected and not consumer.half_closed))
+        if args.half_close and consumer.connected and not consumer.half_closed:
+            consumer.half_close()
+        for one in got:
+            print(words(one), flush=True)
+        shown += len(got)
+        got.clear()
+        if args.stop_reading is not None and shown >= args.stop_reading:
+            consumer.stop_reading()

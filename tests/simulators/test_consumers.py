@@ -3,16 +3,17 @@
 import asyncio
 from argparse import ArgumentParser
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from console.exit import Failure
-from console.simulators import scoring, software
+from console.simulators import scoring, scoring_tsv2, software
 from console.simulators.consumer import Consumer
 from console.simulators.cp545 import Cp545
 from console.simulators.scoring import Read, Scoring
+from console.simulators.scoring_tsv2 import ScoringTsv2
 from console.simulators.software import Software
 
 
@@ -154,6 +155,10 @@ READ = (
     b'{"Chip":123456,"Moment":"2026-04-22T10:15:42.1234567Z","TimingPoint":"Finish","Type":2,'
     b'"Antenna":2,"Source":"Reader-01"}'
 )
+READ2 = (
+    b'{"Chip":"E2A7","Moment":"2026-04-22T10:15:42.1234567Z","UtcMoment":"2026-04-22T08:15:42.1234567Z",'
+    b'"TimingPoint":"Finish","Type":2,"Rssi":-51.5}'
+)
 
 
 async def test_scoring_reads_arrays() -> None:
@@ -186,11 +191,12 @@ async def test_scoring_reads_arrays() -> None:
     ("array", "flaw"),
     [
         (b"[" + READ.replace(b"123456,", b"2147483648,") + b"]\r", "chip 2147483648 is more than"),
-        (b"[" + READ.replace(b"1234567Z", b"123Z") + b"]\r", "less than 6 decimals"),
+        (b"[" + READ.replace(b"1234567Z", b"123Z") + b"]\r", "has not 7 decimals"),
         (b"[" + READ.replace(b'"Type":2', b'"Type":3') + b"]\r", "type 3"),
         (b"[" + READ.replace(b"123456,", b'"A2",') + b"]\r", "not an array of reads"),
         (b"[\xff\xfe]\r", "not an array of reads"),
-        (READ + b"\r", "not an array of reads"),
+        (READ + b"\r", "not only an array"),
+        (b"[]\r\n[]\r", "not only an array"),
     ],
 )
 async def test_scoring_is_strict(array: bytes, flaw: str) -> None:
@@ -202,6 +208,35 @@ async def test_scoring_is_strict(array: bytes, flaw: str) -> None:
             await program.until(lambda: bool(program.flaws))
     assert flaw in program.flaws[0]
     assert program.reads == []
+
+
+async def test_scoring_complains_of_half_an_array_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.simulators.consumer.HALF", 0.01)
+    async with Server().up() as server:
+        program = Scoring(server.where)
+        async with running(program):
+            _, writer = await server.visits.get()
+            writer.write(b"[" + READ)
+            await program.until(lambda: bool(program.flaws))
+            writer.write(b"]\r")
+            await program.until(lambda: len(program.reads) == 1)
+    assert "half of it has come" in program.flaws[0]
+
+
+async def test_scoring_that_closes_at_random_comes_back() -> None:
+    async with Server().up() as server:
+        program = Scoring(server.where, retry=0.001)
+        program.closes = 0.5
+        async with running(program):
+            while program.connections < 5:
+                _, writer = await server.visits.get()
+                with suppress(ConnectionError):
+                    while not writer.is_closing():
+                        writer.write(b"[" + READ + b"]\r")
+                        await writer.drain()
+                        await asyncio.sleep(0)
+    assert list(program.flaws) == []
+    assert program.reads
 
 
 async def test_scoring_forgets_half_an_array() -> None:
@@ -225,11 +260,12 @@ async def test_the_commands_print_what_comes(capsys: pytest.CaptureFixture[str])
     for module, sent, shown in (
         (software, b"\r\nID 00001\r\n", "ID 00001"),
         (scoring, b"[" + READ + b"]\r", READ.decode()),
+        (scoring_tsv2, b"[" + READ2 + b"]\r", READ2.decode()),
     ):
         parser = ArgumentParser()
         module.arguments(parser)
         async with Server().up() as server:
-            args = parser.parse_args([server.where, "--half-close"])
+            args = parser.parse_args([server.where, "--half-close", "--close", "0"])
             task = asyncio.create_task(module.main(args))
             reader, writer = await server.visits.get()
             assert await reader.read() == b""
@@ -244,8 +280,24 @@ async def test_the_commands_print_what_comes(capsys: pytest.CaptureFixture[str])
 
 
 async def test_a_bad_address_is_said() -> None:
-    for module in (software, scoring):
+    for module in (software, scoring, scoring_tsv2):
         parser = ArgumentParser()
         module.arguments(parser)
         with pytest.raises(Failure, match="expected host:port"):
             await module.main(parser.parse_args(["nowhere"]))
+
+
+# --- what listens -----------------------------------------------------------------------------------------
+
+
+async def test_scoring_that_listens_reads_tsv2_and_complains() -> None:
+    scoring = ScoringTsv2("127.0.0.1:0", listens=True)
+    async with running(scoring):
+        await scoring.until(lambda: scoring.listening)
+        for _ in range(2):  # and again when it is gone
+            _, writer = await asyncio.open_connection("127.0.0.1", scoring.port)
+            writer.write(b"[" + READ2 + b"," + READ2.replace(b"08:15:42.1234567Z", b"08:15:42Z") + b"]\r")
+            writer.close()
+        await scoring.until(lambda: len(scoring.reads) == 2 and len(scoring.flaws) == 2)
+    assert [read.chip for read in scoring.reads] == ["E2A7", "E2A7"]
+    assert all("UTC moment" in flaw for flaw in scoring.flaws)
