@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, tzinfo
 
+from console.codecs.columns import plain
 from console.commands import show
 from console.commands.attach import Where, connect
 from console.control.client import AskedError, Client, Done, RefusedError
@@ -106,5 +107,5 @@ def send(args: argparse.Namespace) -> int:
     if args.json:
         show.out(show.json_line({"ok": done.ok, "text": done.text, **done.data}))
     else:
-        show.out(show.plain(done.text))
+        show.out(plain(done.text))
     return Exit.FAILED if done.ok is False else Exit.OK

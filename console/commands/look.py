@@ -3,13 +3,12 @@
 import argparse
 import asyncio
 import contextlib
-import csv
-import io
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import tzinfo
 from typing import Any, TypeAlias
 
+from console.codecs import columns
 from console.commands import show
 from console.commands.attach import Where, connect
 from console.commands.rows import Rows, open_rows
@@ -162,9 +161,9 @@ def _printer(what: str, as_json: bool, zone: tzinfo) -> Callable[[Any], None]:
 
 
 ROWS: dict[str, Callable[[Any], dict[str, Any]]] = {
-    "frames": show.frame_row,
-    "passings": show.passing_row,
-    "incidents": show.incident_row,
+    "frames": columns.frame_row,
+    "passings": columns.passing_row,
+    "incidents": columns.incident_row,
 }
 LINES: dict[str, Callable[[Any, tzinfo], str]] = {
     "frames": show.frame_line,
@@ -172,6 +171,12 @@ LINES: dict[str, Callable[[Any, tzinfo], str]] = {
     "incidents": show.incident_line,
 }
 """What prints a row of each kind, as JSON and as a plain line."""
+
+CSV: dict[str, tuple[Callable[[Any], list[object]], tuple[str, ...]]] = {
+    "frames": (columns.frame_cells, columns.FRAME_COLUMNS),
+    "passings": (columns.passing_cells, columns.PASSING_COLUMNS),
+}
+"""What makes cells of a row, and the columns that they stand in."""
 
 
 def dump(args: argparse.Namespace) -> int:
@@ -183,39 +188,16 @@ def dump(args: argparse.Namespace) -> int:
 async def _dump(args: argparse.Namespace) -> None:
     rows = await open_rows(Where(args.config, args.state_dir))
     as_row = ROWS[args.what]
+    as_cells, head = CSV[args.what]
     try:
         header = False
         async for row in _rows(rows, args.what, args.device, 0, follow=False, limit=0):
-            cells = as_row(row)
             if args.format == "json":
-                show.out(show.json_line(cells))
+                show.out(show.json_line(as_row(row)))
                 continue
-            if args.what == "passings":
-                cells = {key: cells[key] for key in PASSING_COLUMNS} | {
-                    "extra": "; ".join(f"{key}={value}" for key, value in cells.items() if key not in PASSING_COLUMNS)
-                }
             if not header:
-                show.write(csv_line(cells.keys()))
+                show.write(columns.csv_line(head))
                 header = True
-            show.write(csv_line(cells.values()))
+            show.write(columns.csv_line(as_cells(row)))
     finally:
         rows.close()
-
-
-PASSING_COLUMNS = (
-    "seq", "frame", "device", "kind", "time", "utc", "tag", "bib", "channel", "point", "event", "read_type", "status",
-    "of", "basis", "origin", "generation", "phase", "change", "arrived",
-)  # fmt: skip
-"""Columns of `dump passings --format csv`; what the kind adds follows in one column, `extra`."""
-
-
-def csv_line(cells: Any) -> str:
-    """One CSV line. A cell that a spreadsheet would take for a formula is defused with an apostrophe."""
-    line = io.StringIO()
-    csv.writer(line).writerow([_harmless("" if cell is None else str(cell)) for cell in cells])
-    return line.getvalue()
-
-
-def _harmless(cell: str) -> str:
-    cell = show.plain(cell)
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell

@@ -5,9 +5,9 @@ import asyncio
 import sys
 from collections.abc import Iterator
 
+from console.codecs.columns import csv_line, plain
 from console.commands import show
 from console.commands.attach import Where
-from console.commands.look import csv_line
 from console.commands.rows import open_rows
 from console.control.client import RefusedError
 from console.exit import Exit, Failure
@@ -28,7 +28,7 @@ def sheet(args: argparse.Namespace) -> int:
         for line in lines(table):
             show.out(line)
     if table.note and (args.json or args.csv):
-        print(show.plain(table.note), file=sys.stderr)
+        print(plain(table.note), file=sys.stderr)
     return Exit.OK
 
 
@@ -52,9 +52,9 @@ def headings(table: Sheet) -> list[str]:
 
 def lines(table: Sheet) -> Iterator[str]:
     """The table as plain lines: title, headings, rows, and what to do about it."""
-    cells = [tuple(headings(table)), *(tuple(show.plain(cell) for cell in row) for row in table.rows)]
+    cells = [tuple(headings(table)), *(tuple(plain(cell) for cell in row) for row in table.rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    yield show.plain(table.title)
+    yield plain(table.title)
     for row in cells:
         parts = (
             cell.rjust(width) if name.startswith(" ") else cell.ljust(width)
@@ -64,4 +64,4 @@ def lines(table: Sheet) -> Iterator[str]:
     if not table.rows:
         yield "nothing yet"
     if table.note:
-        yield show.plain(table.note)
+        yield plain(table.note)

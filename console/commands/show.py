@@ -1,12 +1,12 @@
 """How states and rows look outside the screens: the JSON that scripts rely on, and plain lines."""
 
-import base64
 import sys
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 import msgspec
 
+from console.codecs.columns import incident_row, iso, plain, said_bib
 from console.exit import Exit, Failure
 from console.model import SECOND, EngineState, ExportState, Frame, Incident, Origin, Phase, Resolved, Status
 
@@ -14,87 +14,6 @@ from console.model import SECOND, EngineState, ExportState, Frame, Incident, Ori
 def json_line(value: Any) -> str:
     """`value` as one line of JSON."""
     return msgspec.json.encode(value).decode()
-
-
-def iso(wall: int | None, zone: tzinfo | None = None) -> str | None:
-    """A wall time as ISO 8601, all nine digits: in UTC with `Z`, or in `zone` with its offset. None stays None."""
-    if wall is None:
-        return None
-    seconds, rest = divmod(wall, SECOND)
-    if zone is None:
-        moment = datetime.fromtimestamp(seconds, tz=UTC)
-        return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z"
-    moment = datetime.fromtimestamp(seconds, tz=zone)
-    offset = f"{moment:%z}"
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}{offset[:3]}:{offset[3:]}"
-
-
-def frame_row(frame: Frame) -> dict[str, Any]:
-    """A frame as `tail --frames --json` prints it."""
-    return {
-        "seq": frame.seq,
-        "device": frame.device,
-        "direction": frame.direction,
-        "wall": iso(frame.wall),
-        "mono": frame.mono,
-        "raw": base64.b64encode(frame.raw).decode(),
-        "label": frame.label,
-        "flaw": frame.flaw,
-        "masked": frame.masked,
-        "by": frame.by,
-    }
-
-
-def passing_row(resolved: Resolved) -> dict[str, Any]:
-    """A passing as `tail --passings --json` prints it; what the kind adds comes last."""
-    one = resolved.passing
-    row = {
-        "seq": one.seq,
-        "frame": one.frame,
-        "device": one.device,
-        "kind": one.kind,
-        "time": one.time,
-        "utc": iso(resolved.utc),
-        "tag": one.tag,
-        "bib": _bib(resolved),
-        "channel": one.channel,
-        "point": resolved.point,
-        "event": one.event,
-        "read_type": one.read_type,
-        "status": one.status,
-        "of": one.of,
-        "basis": one.basis,
-        "origin": one.origin,
-        "generation": one.generation,
-        "phase": one.phase,
-        "change": one.change,
-        "arrived": iso(one.wall),
-    }
-    more = {key: value for key, value in one.extra.items() if key not in row}
-    if "at" in more:  # when an operator gave the bib, or took it over
-        more["at"] = iso(int(more["at"] or 0))
-    if resolved.edited:
-        more["edited"] = resolved.edited
-    if resolved.name is not None:
-        more["name"] = resolved.name
-    return row | more
-
-
-def _bib(resolved: Resolved) -> str | None:
-    """What is known now; of an operator's word, what was said then."""
-    return resolved.passing.bib if resolved.passing.status is Status.EDITED else resolved.bib
-
-
-def incident_row(incident: Incident) -> dict[str, Any]:
-    """An incident as `tail --incidents --json` prints it."""
-    return {
-        "seq": incident.seq,
-        "wall": iso(incident.wall),
-        "level": incident.level,
-        "source": incident.source,
-        "text": incident.text,
-        "frame": incident.frame,
-    }
 
 
 def status_row(state: EngineState) -> dict[str, Any]:
@@ -205,11 +124,6 @@ def escaped(raw: bytes) -> str:
     return repr(raw)[2:-1].replace('\\"', '"').replace("\\'", "'")
 
 
-def plain(text: str) -> str:
-    """Text from a device, safe for a terminal: control characters escaped."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
-
-
 def frame_line(frame: Frame, zone: tzinfo) -> str:
     """A frame as one line."""
     arrow = "<" if frame.direction == "rx" else ">"
@@ -225,7 +139,7 @@ PASSING_HEAD = f"{'#':>8}  {'TIME OF DAY':<15} {'DEVICE TIME':<16} {'DEVICE':<12
 def passing_line(resolved: Resolved, zone: tzinfo) -> str:
     """A passing as one line, under PASSING_HEAD."""
     one = resolved.passing
-    who = _bib(resolved) or one.tag or ("GUN" if one.kind == "gun" else "----")
+    who = said_bib(resolved) or one.tag or ("GUN" if one.kind == "gun" else "----")
     status = _status(resolved)
     if one.phase is Phase.TEST:
         status += " TEST"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from console.codecs.columns import plain
 from console.commands import show
 from console.commands.attach import Where, connect
 from console.control.client import AskedError, Client, RefusedError
@@ -75,7 +76,7 @@ def lines(done: Sequence[Synced]) -> list[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     texts = ["", *("" if one.result == "ok" else one.text for one in done)]
     return [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=True)), show.plain(text)]).rstrip()
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=True)), plain(text)]).rstrip()
         for row, text in zip(rows, texts, strict=True)
     ]
 
