@@ -120,6 +120,10 @@ class _Reader:
                 if name not in names:
                     where = f'export "{export.name}"'
                     self.problem(where, f"devices names {name!r}, but no device is called so{_suggest(name, names)}")
+            for point in export.points:
+                if point not in (known := _points(devices)):
+                    where = f'export "{export.name}"'
+                    self.problem(where, f"points names {point!r}, where no device is{_suggest(point, known)}")
         if event is None:
             return None
         return Settings(event=event, devices=tuple(devices), exports=tuple(exports))
@@ -147,7 +151,11 @@ class _Reader:
             self.problem(where, f"silent_after must be 0 (never) or more seconds (got {device.silent_after})")
 
     def export(self, export: ExportSettings, where: str) -> None:
-        self.check(where, lambda: parse_address(export.listen), "listen")
+        for way in ("listen", "connect"):
+            if address := getattr(export, way):
+                self.check(where, partial(parse_address, address), way)
+        if (export.listen or export.connect or export.ways) and (wrong := _way(export)):
+            self.problem(where, wrong)
         kinds = [kind.value for kind in Kind]
         for kind in export.kinds:
             if kind not in kinds:
@@ -241,6 +249,28 @@ class _Reader:
     def no_twins(self, what: str, names: list[str]) -> None:
         for name in sorted({name for name in names if names.count(name) > 1}):
             self.problem("", f'{what} "{name}" is given {names.count(name)} times')
+
+
+def _points(devices: Iterable[DeviceSettings]) -> set[str]:
+    """Every timing point that a device may be at."""
+    known = {point for device in devices for point in (*device.points.values(), device.point) if point}
+    by_type = {driver_class(device.type).default_point for device in devices}
+    return known | {point for default in by_type for number in range(1, 1000) if (point := default(str(number)))}
+
+
+def _way(export: ExportSettings) -> str:
+    """What is wrong with how this export is to reach its peers; empty: nothing."""
+    given = [way for way in ("listen", "connect") if getattr(export, way)]
+    for way in given:
+        if way not in export.ways:
+            return f"{way}: {export.type} does not {way}; give {' or '.join(export.ways) or 'neither address'}"
+    if len(given) != 1:
+        meanings = {"listen": "listen (host:port to listen on)", "connect": "connect (host:port to connect to)"}
+        either = "either " if len(export.ways) > 1 else ""
+        return f"give {either}{' or '.join(meanings[way] for way in export.ways)}"
+    if export.connect and export.networks:
+        return "networks says who may connect to us; it goes with listen"
+    return "connect: the port must not be 0" if export.connect.endswith(":0") else ""
 
 
 def _mismatch(expected: inspect.Type, value: object) -> str | None:

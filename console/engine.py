@@ -180,13 +180,15 @@ class Engine:
 
     async def _apply(self, settings: Settings) -> None:
         """Make devices and exports what `settings` say; only what differs is touched."""
+        mapped = [(one.name, one.type, one.points, one.point) for one in settings.devices]
+        mended = mapped != [(one.name, one.type, one.points, one.point) for one in self.settings.devices]
         self.settings = settings
         fresh = binder_of(settings)
         self.binder.zone, self.binder.points = fresh.zone, fresh.points
         self._doubts.look_anew()
         wanted = {one.name: one for one in settings.exports}
         for name, (export, _) in list(self.exports.items()):
-            if wanted.get(name) != export.settings:
+            if wanted.get(name) != export.settings or (mended and export.settings.points):
                 await self._end_export(name)
         for name, one in wanted.items():
             if name not in self.exports:

@@ -101,6 +101,15 @@ def test_three_devices_and_two_exports(tmp_path: Path) -> None:
             "did you mean 'chute'?",
         ),
         (EVENT + export(listen="127.0.0.1"), None),
+        (
+            EVENT + export(listen=None),
+            'racedeck.toml: export "scoring": give listen (host:port to listen on)',
+        ),
+        (
+            EVENT + export(type="thcom-server", listen=None, connect="127.0.0.1:7000"),
+            'racedeck.toml: export "scoring": connect: thcom-server does not connect; give listen',
+        ),
+        (EVENT + export(points=["Finsh"]) + device(point="Finish"), None),
         (EVENT + export(networks=["10.0.0.0/33"]), None),
         (EVENT + export(kinds=["puch"]), None),
         (EVENT + export(newcomers="some"), None),

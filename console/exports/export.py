@@ -1,28 +1,39 @@
 """What every export is, and the settings all exports share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from console.model import Cursor, ExportState, Kind, Level, Passing, Resolved, Status
+from console.model import Cursor, ExportState, Highest, Kind, Level, Passing, Resolved, Status
 
 
 class ExportSettings(Struct, frozen=True, kw_only=True):
     """What every export's settings have; a type's own settings derive from it."""
 
+    ways: ClassVar[tuple[str, ...]] = ("listen",)
+    """How the type reaches its peers: it may `listen`, or `connect`, or both may be chosen from; empty: neither."""
+
     name: str
     type: str
     listen: str = ""
     """`host:port` to listen on."""
+    connect: str = ""
+    """`host:port` to connect to, instead."""
     networks: tuple[str, ...] = ()
     """Only clients from these networks (`192.168.1.0/24`) are let in; empty: any that reaches the address."""
     devices: tuple[str, ...] = ()
     """Only passings of these devices; empty: of all."""
     kinds: tuple[str, ...] = ()
     """Only passings of these kinds; empty: those the format is made for."""
+    points: tuple[str, ...] = ()
+    """Only passings at these timing points; empty: at all, and at none."""
+    events: tuple[str, ...] = ()
+    """Only passings of these events (TIME MACHINE) or runs (THCOM08); empty: of all."""
+    skip_first_seen: bool = False
+    """Leave out reads of type 1: they come before the runner is at the line. Types for scoring have it on."""
     newcomers: Literal["live", "all"] = "live"
     """What a client gets whose address is not known yet: what happens from now on, or everything."""
     stale_after: float = 10.0
@@ -80,6 +91,26 @@ class Desk(Protocol):
 
     def changed(self) -> None:
         """An `ExportState` is no longer what it was; cheap, may be called for every passing."""
+
+    async def number(self, export: str, connection: str, location: str, passings: Iterable[int]) -> dict[int, int]:
+        """Give lines their numbers, in this order; what has one in this location under this connection id keeps it. See
+        `Numbered.passings` for what may be numbered. Returned when durable; raises JournalFullError."""
+
+    async def numbers(
+        self, export: str, connection: str, location: str, first: int, limit: int = 500
+    ) -> list[tuple[int, int]]:
+        """(number, passing) from the number `first` on, ascending; fewer than `limit`: there are no more. A gap is what
+        the journal has lost in both of its copies, and has said so."""
+
+    def highest(self, export: str, connection: str) -> dict[str, Highest]:
+        """Location -> how far its numbers have come; to be asked once the connection id is known."""
+
+    async def connection_id(self, export: str) -> str:
+        """Under which id the export's lines are numbered; one is made where there is none. Raises JournalFullError."""
+
+    async def renumber(self, export: str, by: str) -> str:
+        """Begin the export's numbers at 1 again, under the new connection id that is returned; those under the old one
+        stay what they are. Raises JournalFullError."""
 
 
 S = TypeVar("S", bound=ExportSettings)

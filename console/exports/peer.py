@@ -1,4 +1,4 @@
-"""One connected client of an export: what it takes is measured, what it sends is limited."""
+"""One connected peer of an export: what it takes is measured, what it sends is limited."""
 
 import asyncio
 import socket
@@ -35,23 +35,35 @@ class Host(Protocol):
 
 
 class Peer(asyncio.Protocol):
-    """A client. A client that closes its sending half is still there; one that does not read delays nobody else."""
+    """A client. A client that closes its sending half is still there; one that does not read delays nobody else.
 
-    def __init__(self, host: Host, *, idle: bytes = b"", idle_after: float = 0.0) -> None:
+    Or the program that we have connected to (`dialled`): one that sends no more has ended, for whoever is called does
+    not hang up first, and we would not call again.
+    """
+
+    def __init__(self, host: Host, *, idle: bytes = b"", idle_after: float = 0.0, dialled: str = "") -> None:
         self._host = host
+        self._dialled = dialled
         self._idle = idle
         self._idle_after = idle_after
-        self.address = ""
-        """Without the port."""
+        self.address = dialled
+        """Of a client, without the port; of a program that we have connected to, as in the settings."""
         self.received: Callable[[bytes], None] = lambda data: None
         """What the client sends; by default it is discarded."""
         self.written = 0
         """Bytes handed to the transport."""
+        self.heard = 0
+        """Bytes received."""
+        self.dropped = False
+        """We ended the connection."""
         self.measured = False
         """The kernel tells what the peer's TCP has taken; else `taken` means handed to our own kernel."""
         self.verdict = Verdict.WELL
         self.half_closed = False
-        self._reason = ""
+        self.reason = ""
+        """Why the connection has ended."""
+        self.since = asyncio.get_running_loop().time()
+        """When it was made, in the loop's time."""
         self._transport: asyncio.Transport
         self._socket: socket.socket
         self._loop = asyncio.get_running_loop()
@@ -73,7 +85,7 @@ class Peer(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._socket = transport.get_extra_info("socket")
-        self.address = transport.get_extra_info("peername")[0].partition("%")[0]
+        self.address = self._dialled or transport.get_extra_info("peername")[0].partition("%")[0]
         transport.set_write_buffer_limits(high=BUFFER)
         with suppress(OSError):  # gone already: we are told so next
             # Left alone, Linux lets this buffer grow to megabytes: "sent" would run minutes ahead of "taken".
@@ -93,9 +105,10 @@ class Peer(asyncio.Protocol):
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
-        self._gone.set()
         self._host.taken(self, self._taken())
-        self._host.lost(self, self._reason or (f"connection lost: {exc}" if exc else "the client closed it"))
+        self.reason = self.reason or (f"connection lost: {exc}" if exc else self._closed)
+        self._host.lost(self, self.reason)
+        self._gone.set()
 
     def pause_writing(self) -> None:
         """It takes no more for now; nor do we hear it, lest answers pile up."""
@@ -109,6 +122,7 @@ class Peer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Something came: within limits, it is passed on."""
+        self.heard += len(data)
         self._allowance -= len(data)
         if self._allowance <= 0:
             self._transport.pause_reading()
@@ -122,6 +136,9 @@ class Peer(asyncio.Protocol):
         Or it has closed everything, which looks the same until something is written to it: where the protocol has
         an idle line, that is found out at once.
         """
+        if self._dialled:
+            self._end(self._closed)
+            return True
         self.half_closed = True
         if self._idle and self._writable.is_set():
             self.write(self._idle)
@@ -152,12 +169,20 @@ class Peer(asyncio.Protocol):
 
     def drop(self, reason: str) -> None:
         """End the connection at once."""
-        self._reason = self._reason or reason
-        self._transport.abort()
+        self.dropped = True
+        self._end(reason)
 
     async def gone(self) -> None:
         """Wait until the connection has ended."""
         await self._gone.wait()
+
+    @property
+    def _closed(self) -> str:
+        return "the program there closed it" if self._dialled else "the client closed it"
+
+    def _end(self, reason: str) -> None:
+        self.reason = self.reason or reason
+        self._transport.abort()
 
     # --- timers ---
 
@@ -185,7 +210,7 @@ class Peer(asyncio.Protocol):
         """See what was taken, and whether the peer is still there."""
         info = tcp_info(self._socket)
         if info and not info.open:
-            self.drop("the client closed it")
+            self._end(self._closed)
             return
         self._handed = self.written - self._transport.get_write_buffer_size()
         now, taken = self._loop.time(), self._taken()

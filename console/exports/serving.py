@@ -39,6 +39,7 @@ class ServingExport(Export[S]):
     def __init__(self, settings: S, desk: Desk, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
         self._wanted = frozenset(Kind(kind) for kind in settings.kinds) or self.kinds
+        self._events = frozenset(map(_number, settings.events))
         self._accounts: dict[str, Account] = {}
         self._pumps: dict[Peer, tuple[Pump, asyncio.Task[None]]] = {}
         self._cursors = Cursors(desk)
@@ -65,7 +66,12 @@ class ServingExport(Export[S]):
         """The passing in this format, as things are known now. `forced`: the operator wants it sent."""
 
     def why_not(self, passing: Passing) -> str:
-        """Why `passing` is not for this export; empty: it is. Depends on nothing that could change."""
+        """Why `passing` is not for this export; empty: it is.
+
+        Depends on nothing that could change while the export runs: where it filters by timing point, the engine starts
+        it anew when the points of a device have changed. What came before is judged anew where it still waits; what was
+        left out goes out where the operator has it sent again.
+        """
         if passing.phase is Phase.TEST:
             return "phase TEST"
         if passing.status in (Status.REPEAT, Status.OFFERED):
@@ -74,6 +80,12 @@ class ServingExport(Export[S]):
             return f"{passing.status}: this format forwards none"
         if self.settings.devices and passing.device not in self.settings.devices:
             return "device not chosen"
+        if passing.read_type == 1 and self.settings.skip_first_seen:
+            return "first seen"
+        if self._events and _number(passing.event) not in self._events:
+            return f"event {passing.event or 'unknown'}: not chosen"
+        if self.settings.points and (point := self.desk.resolve(passing).point) not in self.settings.points:
+            return f"timing point {point or 'unknown'}: not chosen"
         return self.unwanted(passing)
 
     def _says(self, passing: Passing) -> bool:
@@ -82,6 +94,11 @@ class ServingExport(Export[S]):
             return passing.change in ("bib", "unassigned", "cancelled")
         first = passing.change == "bib" and bool(passing.bib) and passing.extra.get("was") is None
         return self.needs_names and first
+
+    def mine(self, address: str) -> bool:
+        """Whether this is the address of a peer of the export, as its settings are now."""
+        del address
+        return True
 
     def verdict(self, account: Account, passing: Passing, *, forced: bool = False) -> Verdict:
         """What is to be done with `passing` for this address, as things are known now."""
@@ -114,7 +131,7 @@ class ServingExport(Export[S]):
             for passing in page:
                 self._take(passing, recalled=True)
             after = page[-1].seq
-        for cursor in self.desk.cursors(self.settings.name):
+        for cursor in filter(lambda cursor: self.mine(cursor.peer), self.desk.cursors(self.settings.name)):
             account = self._accounts[cursor.peer] = Account(cursor, tallied=0)
             account.since, account.away = self.now(), "not connected since the start"
             if account.waiting and (first := await self.desk.feed.after(account.tcp, 1)):
@@ -147,7 +164,6 @@ class ServingExport(Export[S]):
         unmet = self._concerned if start == 0 else 0
         account = self._accounts[address] = Account(cursor, tallied=self._tallied, unmet=unmet)
         self._cursors.save(account)
-        self._trouble(Level.NOTE, f"new client {address}")
         return account
 
     def _pumps_of(self, account: Account) -> list[Pump]:
@@ -311,3 +327,8 @@ class ServingExport(Export[S]):
         if isinstance(verdict, Unmapped):
             return f"unmapped: {verdict.reason}"
         return "tcp" if seq <= account.tcp else "sent"
+
+
+def _number(event: str | None) -> str:
+    """`1`, `01` and `001` are the same event."""
+    return (event or "").strip().lstrip("0")

@@ -12,8 +12,8 @@ from msgspec import Meta, field
 from console.codecs import thcom
 from console.exports.delivery import Account, Dropped, Hold, Unmapped, Verdict, no_utc
 from console.exports.export import Desk, ExportSettings
-from console.exports.listening import ListeningExport
 from console.exports.peer import Peer
+from console.exports.sockets import SocketExport
 from console.exports.thcom_lines import impulse_data, printed_bib, result_data, state_of, time_data
 from console.exports.thcom_memory import Memory
 from console.exports.thcom_talk import Talk
@@ -48,7 +48,7 @@ class ThcomServerSettings(ExportSettings, frozen=True, kw_only=True):
                 raise ValueError(f"channels: {device} = {channel!r}: expected a channel from 1 to 99, or M1 to M9")
 
 
-class ThcomServer(ListeningExport[ThcomServerSettings]):
+class ThcomServer(SocketExport[ThcomServerSettings]):
     """Times and results of THCOM08 devices as they came, and impulses of other devices where `channels` says so.
 
     Ski software gives a late impulse to whoever is on course. So nothing is sent twice to a connected client or

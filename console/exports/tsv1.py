@@ -8,7 +8,7 @@ from msgspec import Meta
 from console.codecs import tsv1
 from console.exports.delivery import Hold, Unmapped, no_utc
 from console.exports.export import Desk, ExportSettings
-from console.exports.listening import ListeningExport
+from console.exports.sockets import SocketExport
 from console.model import Kind, Passing, Status
 
 MANY = 16
@@ -21,12 +21,11 @@ class TsV1Settings(ExportSettings, frozen=True, kw_only=True):
     """Settings of a TsV1 export."""
 
     skip_first_seen: bool = True
-    """Leave out reads of type 1: they come before the runner is at the line."""
     batch_interval: Annotated[float, Meta(ge=0, le=60)] = 0.0
     """Seconds between two messages, at least; 1.5 for software that fails on two messages in a second. 0: at once."""
 
 
-class TsV1(ListeningExport[TsV1Settings]):
+class TsV1(SocketExport[TsV1Settings]):
     """Every client gets every read; a client that comes back gets the last minute again, because a duplicate is safer
     than a miss.
 
@@ -55,11 +54,9 @@ class TsV1(ListeningExport[TsV1Settings]):
         return MANY
 
     def unwanted(self, passing: Passing) -> str:
-        """By kind and read type; halves and laps that tell nothing about who passed."""
+        """By kind; halves and laps that tell nothing about who passed."""
         if passing.kind not in self._wanted:
             return f"kind {passing.kind} not chosen"
-        if passing.read_type == 1 and self.settings.skip_first_seen:
-            return "first seen"
         if passing.change == "cancelled":
             return "cancelled"
         if passing.extra.get("ideal"):

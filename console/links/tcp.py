@@ -4,6 +4,7 @@ import asyncio
 import errno
 import os
 import socket
+from collections.abc import Callable
 
 from console.links.address import format_address
 from console.links.link import Endpoint, Link, LinkError, Receiver
@@ -37,7 +38,7 @@ class TcpClient(Endpoint):
         try:
             async with asyncio.timeout(self._timeout):
                 _, link = await asyncio.get_running_loop().create_connection(
-                    lambda: _TcpLink(receiver, self.where), sock=await self._connect()
+                    lambda: _TcpLink(receiver, self.where), sock=await connect(self._host, self._port, watch_peer)
                 )
         except OSError as error:  # TimeoutError included
             raise LinkError(self._why_not(error)) from error
@@ -46,28 +47,6 @@ class TcpClient(Endpoint):
     async def appeared(self) -> None:
         """See Endpoint. Nothing tells; wait for ever."""
         await asyncio.get_running_loop().create_future()
-
-    async def _connect(self) -> socket.socket:
-        """A socket connected to the first address of the host that answers."""
-        loop = asyncio.get_running_loop()
-        failure = OSError(errno.EHOSTUNREACH, "no address")
-        for family, kind, protocol, _, address in await loop.getaddrinfo(
-            self._host, self._port, type=socket.SOCK_STREAM
-        ):
-            trial = socket.socket(family, kind, protocol)
-            try:
-                trial.setblocking(False)
-                watch_peer(trial)
-                await loop.sock_connect(trial, address)
-            except OSError as error:
-                trial.close()
-                failure = error
-            except BaseException:
-                trial.close()
-                raise
-            else:
-                return trial
-        raise failure
 
     def _why_not(self, error: OSError) -> str:
         if isinstance(error, socket.gaierror):
@@ -81,6 +60,30 @@ class TcpClient(Endpoint):
                 return f"{self.where}: not reachable: check cable, Wi-Fi and this machine's network settings"
             case number:
                 return f"{self.where}: {os.strerror(number) if number else error}"
+
+
+async def connect(host: str, port: int, prepare: Callable[[socket.socket], None]) -> socket.socket:
+    """A `prepare`d socket connected to the first address of the host that answers; OSError of the last where none does.
+
+    An error of its own, unlike that of asyncio's `create_connection`, which mixes those of all addresses.
+    """
+    loop = asyncio.get_running_loop()
+    failure = OSError(errno.EHOSTUNREACH, "no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        trial = socket.socket(family, kind, protocol)
+        try:
+            trial.setblocking(False)
+            prepare(trial)
+            await loop.sock_connect(trial, address)
+        except OSError as error:
+            trial.close()
+            failure = error
+        except BaseException:
+            trial.close()
+            raise
+        else:
+            return trial
+    raise failure
 
 
 class _TcpLink(TransportLink):

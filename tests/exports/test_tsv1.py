@@ -397,7 +397,7 @@ async def test_a_port_that_is_taken_is_a_state() -> None:
 
 
 async def test_it_comes_up_when_the_port_is_free_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("console.exports.listening.RETRY_EVERY", 0.01)
+    monkeypatch.setattr("console.exports.sockets.RETRY_EVERY", 0.01)
     desk = MemoryDesk()
     with socket.create_server(("127.0.0.1", 0)) as other:
         export = make(desk, listen=f"127.0.0.1:{other.getsockname()[1]}")

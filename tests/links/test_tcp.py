@@ -1,9 +1,10 @@
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from console.links import tcp
 from console.links.link import LinkError
 from console.links.tcp import TcpClient
 from tests.links.recorder import Recorder, until
@@ -86,13 +87,13 @@ async def test_a_reset_is_said_in_words(device: socket.socket) -> None:
 
 async def test_the_kernel_watches_the_peer(device: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     sockets: list[socket.socket] = []
-    connect = TcpClient._connect
+    connect = tcp.connect
 
-    async def spy(self: TcpClient) -> socket.socket:
-        sockets.append(await connect(self))
+    async def spy(host: str, port: int, prepare: Callable[[socket.socket], None]) -> socket.socket:
+        sockets.append(await connect(host, port, prepare))
         return sockets[0]
 
-    monkeypatch.setattr(TcpClient, "_connect", spy)
+    monkeypatch.setattr(tcp, "connect", spy)
     link = await client(device).open(Recorder())
 
     def option(name: str, level: int = socket.IPPROTO_TCP) -> int:
@@ -123,10 +124,10 @@ async def test_an_unknown_host_is_said_in_words() -> None:
 
 
 async def test_no_answer_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(_: TcpClient) -> None:
+    async def never(*_: object) -> None:
         await asyncio.get_running_loop().create_future()
 
-    monkeypatch.setattr(TcpClient, "_connect", never)
+    monkeypatch.setattr(tcp, "connect", never)
     with pytest.raises(LinkError, match=r"192\.0\.2\.1:7000: no answer within 0\.01 s: check address"):
         await TcpClient("192.0.2.1", 7000, timeout=0.01).open(Recorder())
 

@@ -1,11 +1,13 @@
-"""An export that listens: its clients, their accounts, and what it says of them."""
+"""An export over TCP, that listens or connects: its peers, their accounts, and what it says of them."""
 
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import ip_address
 from typing import ClassVar, TypeVar
 
+from console.exports.dialling import Dialler
 from console.exports.export import Desk, ExportSettings
 from console.exports.figures import figures, peer_state, state_word
 from console.exports.health import Verdict
@@ -26,17 +28,25 @@ FAREWELL = 1.0
 S = TypeVar("S", bound=ExportSettings)
 
 
-class ListeningExport(ServingExport[S]):
-    """Clients come and go."""
+class SocketExport(ServingExport[S]):
+    """Clients come and go; or one connection to `connect` is kept up. There, the target is the account's address."""
 
     overlap: ClassVar[float] = 0.0
     idle: ClassVar[bytes] = b""
+    """What is sent after `idle_after` seconds in which nothing else was."""
     idle_after: ClassVar[float] = 0.0
+    answers_within: ClassVar[float] = 0.0
+    """Seconds in which a program that we connect to must say its first word; 0: it need not say any."""
 
     def __init__(self, settings: S, desk: Desk, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
         self._ended: set[asyncio.Task[None]] = set()
         self._listener: Listener | None = None
+        self._dialler: Dialler | None = None
+        if settings.connect:
+            self._dialler = Dialler(
+                settings.connect, self._peer, self._trouble, desk.changed, answers_within=self.answers_within
+            )
         self._down = "not listening yet"
         self._full = False
 
@@ -44,10 +54,10 @@ class ListeningExport(ServingExport[S]):
 
     @abstractmethod
     def clients(self) -> int:
-        """How many may be connected at once."""
+        """How many may be connected at once, where it listens."""
 
     def conversation(self, peer: Peer) -> Callable[[bytes], None]:
-        """What is to be done with what a client sends: nothing."""
+        """What is to be done with what a peer sends: nothing."""
         del peer
         return lambda data: None
 
@@ -57,17 +67,29 @@ class ListeningExport(ServingExport[S]):
         """Serve until cancelled."""
         try:
             await self._load()
+            if self._dialler and self._dialler.where not in self._accounts:
+                self._newcomer(self._dialler.where)  # what comes before it can be reached is for it, too
+            reach = self._dialler.run if self._dialler else self._listen
             async with asyncio.TaskGroup() as tasks:
-                for work in (self._listen, self._follow, self._tally, self._recheck):
+                for work in (reach, self._follow, self._tally, self._recheck):
                     tasks.create_task(work())
         finally:
             await self._close()
+
+    def mine(self, address: str) -> bool:
+        """The target; or clients, and no target of the time when this export connected."""
+        if self._dialler:
+            return address == self._dialler.where
+        try:
+            return bool(ip_address(address))
+        except ValueError:
+            return False
 
     async def _listen(self) -> None:
         host, port = parse_address(self.settings.listen)
         while self._listener is None:
             try:
-                self._listener = await listen(host, port, self._client, self.settings.networks, self._refused)
+                self._listener = await listen(host, port, self._peer, self.settings.networks, self._refused)
             except LinkError as error:
                 if self._down != str(error):
                     self._down = str(error)
@@ -110,23 +132,26 @@ class ListeningExport(ServingExport[S]):
             self._cursors.save(account)
         self._cursors.close()
 
-    # --- clients (peer.Host) ---
+    # --- peers (peer.Host) ---
 
-    def _client(self) -> Peer:
-        return Peer(self, idle=self.idle, idle_after=self.idle_after)
+    def _peer(self) -> Peer:
+        return Peer(self, idle=self.idle, idle_after=self.idle_after, dialled=self.settings.connect)
 
     def _refused(self, address: str) -> None:
         self._say(f"a client at {address} was refused: its network is not in `networks`")
 
     def connected(self, peer: Peer) -> None:
-        """A client is there: serve it."""
-        if len(self._pumps) >= self.clients():
+        """A peer is there: serve it."""
+        if not self._dialler and len(self._pumps) >= self.clients():
             if not self._full:
                 self._full = True
                 self._trouble(Level.WARNING, f"{peer.address} was refused: {self.clients()} clients are connected")
             peer.drop("refused")
             return
-        account = self._accounts.get(peer.address) or self._newcomer(peer.address)
+        account = self._accounts.get(peer.address)
+        if account is None:
+            account = self._newcomer(peer.address)
+            self._trouble(Level.NOTE, f"new client {peer.address}")
         pump = Pump(self, self.desk.feed, account, peer)
         task = asyncio.create_task(pump.run(self.overlap), name=f"{self.settings.name} to {peer.address}")
         task.add_done_callback(lambda task: self._pump_ended(peer, task))
@@ -153,11 +178,15 @@ class ListeningExport(ServingExport[S]):
             task.cancel()
             self._ended.add(task)
         self._full = False
+        if self._dialler:
+            reason = self._dialler.why_gone(peer, reason)
         account = pump.account
         others = [other.flight.position for other in self._pumps_of(account)]
         missing = account.lost(pump.flight, others, repeats=self.repeats)
         account.since, account.away = self.now(), reason
-        if missing:
+        if self._dialler:
+            pass  # which says it once, and not at every attempt
+        elif missing:
             self._trouble(Level.WARNING, f"{peer.address} is gone and has not taken {missing} passings: {reason}")
         elif peer.verdict in (Verdict.DEAD, Verdict.HOPELESS):
             self._trouble(Level.WARNING, f"{peer.address} was dropped: {reason}")
@@ -174,14 +203,21 @@ class ListeningExport(ServingExport[S]):
         """The export as the operator sees it, now."""
         connections = {account.address: self._peers_of(account) for account in self._accounts.values()}
         peers = tuple(peer_state(account, connections[address]) for address, account in self._accounts.items())
-        word, reason = ("down", self._down) if self._down else state_word(peers, connections, self.now())
+        word, reason = self._word() or state_word(peers, connections, self.now())
         return ExportState(
             name=self.settings.name,
             type=self.settings.type,
-            where=self._listener.where if self._listener else self.settings.listen,
+            where=self._listener.where if self._listener else self.settings.connect or self.settings.listen,
             state=word,
             reason=reason,
             peers=peers,
             held_newest={seq: why for account in self._accounts.values() for seq, why in account.held_newest()},
             **figures(peers, self._concerned),
         )
+
+    def _word(self) -> tuple[str, str] | None:
+        """What is wrong with the way to the peers."""
+        if self._dialler and (silent := self._dialler.silent):
+            return "silent", silent
+        down = self._dialler.down if self._dialler else self._down
+        return ("down", down) if down else None
