@@ -3,19 +3,21 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from msgspec import structs
 
+from console.journal.figures import Figures, figures
 from console.journal.flight import find
 from console.journal.index import PassingIndex
 from console.journal.lines import Entry
 from console.journal.numbering import Series, rows_from
 from console.journal.recovery import DATABASE, FLIGHT
-from console.journal.rows import READERS, Row, RowError, unchecked_frame
+from console.journal.rows import READERS, Row, RowError, read_saved_row, unchecked_frame
 from console.journal.store import TABLES, Store
-from console.model import Act, Direction, Frame, Incident, Judged, Kind, Numbered, Origin, Passing, Status
+from console.model import Act, Cursor, Direction, Frame, Incident, Judged, Kind, Numbered, Origin, Passing, Status
 from console.timing.offers import come
 
 T = TypeVar("T")
@@ -145,6 +147,46 @@ class Reader:
             found += rows
             ask += [row.seq for row in rows if row.status is not Status.EDITED]
         return sorted(found, key=lambda row: row.seq)
+
+    def these(self, seqs: Iterable[int]) -> list[Passing]:
+        """The passings of these numbers, ascending."""
+        found: list[Passing] = []
+        ask = sorted(seqs)
+        while ask:
+            now, ask = ask[:MOST_ASKED], ask[MOST_ASKED:]
+            found += self._passings_where(f"seq IN ({', '.join(map(str, now))})")
+        return found
+
+    def changes(self, device: str) -> list[Passing]:
+        """Every row of a device (empty: of any) that says otherwise of a passing that came before: corrections,
+        cancellations, bibs by hand. Oldest first."""
+        condition = "status IN ('correction', 'cancelled', 'edited')"
+        told = "(status != 'live' OR about IS NOT NULL)"  # as the index has it
+        with self._one:
+            rows = self._query(
+                f"SELECT * FROM passings INDEXED BY passings_by_status WHERE {condition} AND {told}"
+                " AND ? IN (device, '') ORDER BY seq",
+                [device],
+            )
+            return [passing for row in rows if (entry := self._entry("P", row)) and (passing := _passing(entry))]
+
+    def figures(self) -> dict[str, Figures] | None:
+        """Device -> what the journal holds of it; None: it cannot be read just now."""
+        with self._one:
+            try:
+                return figures(self._connection())
+            except (sqlite3.Error, OSError):
+                self._lose()
+                return None
+
+    def cursors(self) -> list[Cursor]:
+        """How far every peer was served, as it was journaled last; what cannot be read is left out."""
+        found = []
+        with self._one:
+            for row in self._query("SELECT * FROM cursors", []):
+                with suppress(RowError):
+                    found.append(read_saved_row(row).cursor)
+        return found
 
     def incidents(self, *, after: int | None = None, before: int | None = None, limit: int = 200) -> list[Incident]:
         """A page of incidents, as `frames`."""

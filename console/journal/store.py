@@ -44,8 +44,10 @@ CREATE TABLE cursors(export TEXT, peer TEXT, number INTEGER, wall INTEGER, body 
 CREATE TABLE counts(device TEXT PRIMARY KEY, frames INTEGER, passings INTEGER, repeats INTEGER, flaws INTEGER,
     nameless INTEGER, generation INTEGER, newest INTEGER, crc INTEGER) WITHOUT ROWID;
 CREATE INDEX frames_of_device ON frames(device);
+CREATE INDEX frames_sent ON frames(device, direction) WHERE direction = 'tx';
 CREATE INDEX frames_with_flaw ON frames(seq) WHERE flaw != '';
 CREATE INDEX passings_of_device ON passings(device);
+CREATE INDEX passings_by_status ON passings(status, device, about) WHERE status != 'live' OR about IS NOT NULL;
 CREATE INDEX passings_of_frame ON passings(frame);
 CREATE INDEX passings_by_identity ON passings(identity);
 CREATE INDEX passings_by_position ON passings(series, position) WHERE series IS NOT NULL;
