@@ -8,7 +8,9 @@ if TYPE_CHECKING:
 
 EXPORTS = {
     "thcom-server": "console.exports.thcom_server:ThcomServer",
+    "template": "console.exports.template:TemplateExport",
     "tsv1": "console.exports.tsv1:TsV1",
+    "tsv2": "console.exports.tsv2:TsV2",
 }
 """Settings `type` -> where its class is. Imported when asked for, so that a start pays only for what it uses."""
 

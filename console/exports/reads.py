@@ -1,4 +1,4 @@
-"""What the exports have in common that say who passed where and when, each passing on its own (TsV1, TsV2, template)."""
+"""What exports have in common that say of each passing who it was, where and when: TsV1, TsV2, template."""
 
 from abc import abstractmethod
 from typing import ClassVar, TypeVar
@@ -22,11 +22,11 @@ class ReadsExport(SocketExport[S]):
     """Every peer gets every read; one that comes back gets the last minute again, because a duplicate is safer than a
     miss.
 
-    Who passed is the bib, else what the tag table says of the tag, else the tag. A place or an impulse without either is
-    held until a bib is known; the line that brings it is sent in its stead. What has no UTC yet is held and goes out by
-    itself. A bib that an operator gives goes out, when its undo time is over, in the stead of what waits or is held, or
-    as a new read where something went out before: the wrong read stays with scoring. What a device corrects or cancels
-    after it went out is not forwarded: these formats have no word for it, and scoring must be told.
+    Who passed is the bib, else what the tag table says of the tag, else the tag. A place or an impulse without either
+    is held until a bib is known; the line that brings it is sent in its stead. What has no UTC yet is held and goes out
+    by itself. A bib that an operator gives goes out, when its undo time is over, in the stead of what waits or is held,
+    or as a new read where something went out before: the wrong read stays with scoring. What a device corrects or
+    cancels after it went out is not forwarded: these formats have no word for it, and scoring must be told.
     """
 
     kinds: ClassVar = frozenset((Kind.GUN, Kind.IMPULSE, Kind.PASSING, Kind.PUNCH, Kind.SELECT, Kind.PLACE, Kind.LAP))
@@ -36,7 +36,7 @@ class ReadsExport(SocketExport[S]):
 
     @abstractmethod
     def read(self, known: Resolved, bib: str | None, tag: str | None) -> bytes | Hold | Unmapped:
-        """One read of whom `bib` and `tag` say: at least one of them, but for a gun, which has neither."""
+        """One read of whom `bib`, else `tag`, says; a gun has neither."""
 
     def clients(self) -> int:
         """Any number that is no attack."""
@@ -59,20 +59,10 @@ class ReadsExport(SocketExport[S]):
     def render(self, passing: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
         """One read. Nothing can be forced: what is held lacks something that the format needs."""
         known = self.desk.resolve(passing)
-        if passing.kind is Kind.GUN:
+        if passing.kind is Kind.GUN or self._takes_away(passing):
             return self.read(known, None, None)
-        edited = passing.status is Status.EDITED
-        # What later rows say of it goes out with those rows, each in its time. What an operator gave stands alone.
-        bib = passing.bib or (None if self._takes_away(passing) else known.tagged)
-        tag = None if self._takes_away(passing) or (edited and bib) else passing.tag
-        if not bib and not tag:
-            return self.nameless(known)
-        return self.read(known, bib, tag)
-
-    def nameless(self, known: Resolved) -> bytes | Hold | Unmapped:
-        """What is to be done as long as nobody knows who it was: the format needs a bib."""
-        del known
-        return NO_BIB
+        # What later rows say of it goes out with those rows, each in its time.
+        return self.read(known, passing.bib or known.tagged, passing.tag)
 
     @staticmethod
     def _takes_away(passing: Passing) -> bool:
@@ -89,6 +79,11 @@ class ReadsExport(SocketExport[S]):
         told = f"tell scoring: #{passing.of} was {what} after it went out, for which this format has no word"
         accounts = [one for one in self._accounts.values() if self._edits.went_out(one, passing)]
         return [(one.address, told) for one in accounts] or super().fate(passing)
+
+
+def nobody(passing: Passing, bib: str | None, tag: str | None) -> bool:
+    """Somebody passed, and nothing says who."""
+    return not bib and not tag and passing.kind is not Kind.GUN
 
 
 def antenna(passing: Passing) -> int:

@@ -7,10 +7,15 @@ from console.codecs.template import TIMES, Line, Template
 from console.exports.delivery import Hold, Unmapped, no_utc
 from console.exports.export import Desk, ExportSettings
 from console.exports.reads import NO_BIB, ReadsExport
-from console.model import Passing, Resolved, Status
+from console.model import Kind, Passing, Resolved, Status
 
 SAY_WHO = frozenset(("bib", "tag", "name"))
 """Fields of a template that say who passed."""
+
+
+NO_NAME = Hold("no name yet")
+NO_TAG = Unmapped("a passing without a tag, and the template says nothing else of who passed")
+NO_WORD = "it only says whose it was, which the template does not"
 
 
 class TemplateSettings(ExportSettings, frozen=True, kw_only=True):
@@ -37,9 +42,9 @@ class TemplateSettings(ExportSettings, frozen=True, kw_only=True):
 class TemplateExport(ReadsExport[TemplateSettings]):
     """See ReadsExport, with what a template does not ask for left out.
 
-    One that says no bib, tag or name sends a line for each passing, whoever it was, and none for a bib that comes later.
-    One that says who it was waits until one of these is known; but if it says the `{number}`, which all lines about one
-    passing share, it sends what is known at once, and another line when there is a bib.
+    One that says no bib, tag or name sends a line for each passing, whoever it was, and none for a bib that comes
+    later. One that says who it was waits until one of these is known; but if it says the `{number}`, which all lines
+    about one passing share, it sends what is known at once, and another line when there is a bib.
     """
 
     settings_type = TemplateSettings
@@ -49,28 +54,29 @@ class TemplateExport(ReadsExport[TemplateSettings]):
         self._template = Template(settings.template)
         fields = self._template.fields
         self._timed = not fields.isdisjoint(TIMES)
-        self._names = fields & SAY_WHO
-        self._numbered = "number" in fields
+        self._learns = not fields.isdisjoint(("bib", "name"))
+        """It says what may become known later."""
+        self._needs = frozenset() if "number" in fields else fields & SAY_WHO
+        """One of these must be known."""
+        self._lacking = NO_BIB if "bib" in fields else NO_NAME if "name" in fields else NO_TAG
 
     def unwanted(self, passing: Passing) -> str:
         """As the others; what only says who it was, where the template does not."""
         about = passing.of is not None and passing.status is not Status.LIVE
-        if about and self._names <= {"tag"}:
-            return "it only says whose it was, which the template does not"
-        return super().unwanted(passing)
+        return NO_WORD if about and not self._learns else super().unwanted(passing)
 
     def _take(self, passing: Passing, *, recalled: bool = False) -> None:
         """Nothing waits for a bib that would not be said."""
-        if not self._names <= {"tag"}:
+        if self._learns:
             super()._take(passing, recalled=recalled)
-
-    def nameless(self, known: Resolved) -> bytes | Hold | Unmapped:
-        """It may be that nobody needs to know."""
-        return NO_BIB if self._names and not self._numbered and "bib" in self._names else self.read(known, None, None)
 
     def read(self, known: Resolved, bib: str | None, tag: str | None) -> bytes | Hold | Unmapped:
         """One line."""
         passing = known.passing
+        name = (known.name or "") if bib == known.bib else ""
+        said = {"bib": bib, "tag": tag, "name": name}
+        if self._needs and passing.kind is not Kind.GUN and not any(said[field] for field in self._needs):
+            return self._lacking
         if self._timed and known.utc is None:
             return no_utc(passing)
         line = Line(
@@ -78,7 +84,7 @@ class TemplateExport(ReadsExport[TemplateSettings]):
             utc=known.utc,
             bib=bib or "",
             tag=tag or "",
-            name=(known.name or "") if bib == known.bib else "",
+            name=name,
             race=passing.time or "",
             point=known.point or "",
             device=passing.device,

@@ -8,7 +8,7 @@ from msgspec import field
 from console.codecs import tsv1, tsv2
 from console.exports.delivery import Hold, Unmapped, no_utc
 from console.exports.export import Desk
-from console.exports.reads import ReadsExport, antenna
+from console.exports.reads import NO_BIB, ReadsExport, antenna, nobody
 from console.exports.tsv1 import TsV1Settings
 from console.model import Resolved
 
@@ -49,6 +49,8 @@ class TsV2(ReadsExport[TsV2Settings]):
     def read(self, known: Resolved, bib: str | None, tag: str | None) -> bytes | Hold | Unmapped:
         """One read."""
         passing = known.passing
+        if nobody(passing, bib, tag):
+            return NO_BIB
         if known.utc is None:
             return no_utc(passing)
         rssi, epc = passing.extra.get("rssi"), passing.extra.get("epc")

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from console.exports.export import Export
 from console.model import SECOND, Basis, Cursor, Highest, Kind, Level, Origin, Passing, Phase, Resolved, Status
+from console.timing.tags import TagTable
 
 NOON = 1_776_853_742_123_456_700
 """2026-04-22 10:29:02.1234567 UTC."""
@@ -55,6 +56,7 @@ class MemoryDesk:
         self.saves = 0
         self.troubles: list[tuple[Level, str, str]] = []
         self.no_utc: set[int] = set()
+        self.tags = TagTable()
         self.changes = 0
         self.pages = 0
         self.numbered: dict[tuple[str, str, str], dict[int, int]] = {}
@@ -66,7 +68,10 @@ class MemoryDesk:
 
     def resolve(self, passing: Passing) -> Resolved:
         utc = None if passing.seq in self.no_utc else passing.ns
-        return Resolved(passing=passing, utc=utc, point="Finish", bib=passing.bib)
+        tagged = self.tags.bib(passing.tag)
+        bib = passing.bib or tagged
+        name = self.tags.name(bib)
+        return Resolved(passing=passing, utc=utc, point="Finish", bib=bib, name=name, tagged=tagged)
 
     async def page(
         self,

@@ -11,7 +11,8 @@ import pytest
 from console.exports import export_class
 from console.exports.tsv1 import TsV1, TsV1Settings
 from console.model import SECOND, Basis, Kind, Level, Origin, Passing, Phase, Status
-from tests.exports.desk import NOON, Client, MemoryDesk, deaf, running, until
+from console.timing.tags import TagTable
+from tests.exports.desk import NOON, Client, MemoryDesk, deaf, edit, running, undo, until
 
 
 def make(desk: MemoryDesk, **settings: Any) -> TsV1:
@@ -305,6 +306,73 @@ async def test_unmapped_is_counted_said_and_never_cut() -> None:
         assert (state.journaled, state.sent, state.unmapped, state.waiting) == (2, 1, 1, 0)
         assert any("84A1B2C3" in text for _, _, text in desk.troubles)
         assert "unmapped" in export.fate(desk.feed.passings[0])[0][1]
+        await client.close()
+
+
+async def test_the_tag_table_says_whose_a_tag_is() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        desk.add(kind=Kind.PUNCH, bib=None, tag="84A1B2C3")
+        await until(lambda: export.state().unmapped == 1)
+        desk.tags = TagTable(bibs={"84A1B2C3": "1204", "04A1B2C4": "A7"})
+        desk.add(kind=Kind.PUNCH, bib=None, tag="84A1B2C3")
+        desk.add(kind=Kind.PUNCH, bib=None, tag="04A1B2C3")
+        desk.add(kind=Kind.PUNCH, bib=None, tag="04A1B2C4")
+        # What the table does not map goes out as before; a bib that is no number is none for this format.
+        assert await chips(client, 3) == [1204, 0x04A1B2C3, 0x04A1B2C4]
+        await until(lambda: export.state().tcp == 3)
+        await client.close()
+
+
+async def test_what_an_operator_says_is_said_or_unmapped() -> None:
+    desk = MemoryDesk()
+    desk.tags = TagTable(bibs={"04A1B2C3": "5"})
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        (punch,) = desk.add(kind=Kind.PUNCH, bib=None, tag="04A1B2C3")
+        assert await chips(client, 1) == [5]
+        edit(desk, punch, "A7")
+        await until(lambda: export.state().unmapped == 1)
+        right = edit(desk, punch, "7")
+        assert await chips(client, 1) == [7]
+        undo(desk, right, None)
+        assert await chips(client, 1) == [5]
+        taken = edit(desk, punch, None)
+        await until(lambda: export.state().unmapped == 2)
+        ((_, fate),) = export.fate(taken)
+        assert fate.startswith("unmapped: #1: the runner was taken back after it went out")
+        assert fate.endswith("tell scoring")
+        await client.close()
+
+
+async def test_what_a_device_corrects_after_it_went_out_is_to_be_told() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        (impulse,) = desk.add(kind=Kind.IMPULSE, bib="12")
+        assert await chips(client, 1) == [12]
+        what: dict[str, Any] = {"kind": Kind.IMPULSE, "of": impulse.seq}
+        (changed,) = desk.add(**what, status=Status.CORRECTION, change="bib", bib="13", extra={"was": "12"})
+        (taken,) = desk.add(**what, status=Status.CORRECTION, change="unassigned", bib=None, extra={"was": "13"})
+        (gone,) = desk.add(**what, status=Status.CANCELLED, change="cancelled")
+        (other,) = desk.add(kind=Kind.RESULT, of=9, status=Status.CORRECTION, change="bib", extra={"was": "12"})
+        for row in (changed, taken, gone):
+            ((peer, fate),) = export.fate(row)
+            assert peer == "127.0.0.1"
+            assert fate.startswith(f"tell scoring: #{impulse.seq} was ")
+        assert "cancelled" in export.fate(gone)[0][1]
+        assert export.fate(other) == [("", "correction: this format forwards none")]
+        late = await Client.connect(where, "127.0.0.2")
+        await until(lambda: "127.0.0.2" in desk.saved)
+        assert [peer for peer, _ in export.fate(changed)] == ["127.0.0.1"]  # the other one never got it
+        await late.close()
         await client.close()
 
 
