@@ -103,6 +103,8 @@ class Sheet(Struct, frozen=True, kw_only=True):
     rows: list[tuple[str, ...]]
     marks: dict[int, str] = {}
     """Row -> `warn`, `bad` or `dim`."""
+    links: dict[int, str] = {}
+    """Row -> what is behind it: the number of a frame, or a sheet's name with, behind a blank, whom that is about."""
     note: str = ""
     """What to do about it."""
 

@@ -114,7 +114,15 @@ class PeerState(Struct, frozen=True, kw_only=True):
     oldest: int | None = None
     """Wall ns of the arrival of the oldest waiting passing."""
     held: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why they are held -> how many."""
     unmapped: int = 0
+    skipped: int = 0
+    """Never sent, because the operator said so. `journaled = sent + waiting + held + unmapped + skipped`."""
+    resent: int = 0
+    """Taken by the peer's TCP once more, because the operator had them sent again; in no other figure."""
+    resent: int = 0
+    """Lines that went out again because the operator asked for it, and were taken by its TCP; in no other figure."""
     note: str = ""
 
 
@@ -125,8 +133,10 @@ class ExportState(Struct, frozen=True, kw_only=True):
     type: str
     where: str
     state: str
-    """`up`, `no client`, `slow`, `stuck`, `down`."""
+    """`up`, `no client`, `slow`, `stuck`, `silent`, `down`, `paused`."""
     reason: str = ""
+    paused_at: int | None = None
+    """When the operator whom `reason` names stopped it (wall ns); None: it is not paused."""
     journaled: int = 0
     """Passings of the event that this export passes on."""
     sent: int = 0
@@ -138,6 +148,8 @@ class ExportState(Struct, frozen=True, kw_only=True):
     held_newest: dict[int, str] = field(default_factory=dict)
     """The passings held last, at most 50 for each peer, and why."""
     unmapped: int = 0
+    skipped: int = 0
+    resent: int = 0
     peers: tuple[PeerState, ...] = ()
 
 
