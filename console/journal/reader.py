@@ -160,15 +160,11 @@ class Reader:
     def changes(self, device: str) -> list[Passing]:
         """Every row of a device (empty: of any) that says otherwise of a passing that came before: corrections,
         cancellations, bibs by hand. Oldest first."""
-        condition = "status IN ('correction', 'cancelled', 'edited')"
-        told = "(status != 'live' OR about IS NOT NULL)"  # as the index has it
-        with self._one:
-            rows = self._query(
-                f"SELECT * FROM passings INDEXED BY passings_by_status WHERE {condition} AND {told}"
-                " AND ? IN (device, '') ORDER BY seq",
-                [device],
-            )
-            return [passing for row in rows if (entry := self._entry("P", row)) and (passing := _passing(entry))]
+        return self._told(device, "correction", "cancelled", "edited")
+
+    def taken_over(self, device: str) -> list[Passing]:
+        """What of a device (empty: of any) was offered, and counts because an operator took it over. Oldest first."""
+        return self._told(device, "live")
 
     def figures(self) -> dict[str, Figures] | None:
         """Device -> what the journal holds of it; None: it cannot be read just now."""
@@ -248,6 +244,17 @@ class Reader:
     def _passings_where(self, condition: str) -> list[Passing]:
         with self._one:
             rows = self._query(f"SELECT * FROM passings WHERE {condition} ORDER BY seq", [])
+            return [passing for row in rows if (entry := self._entry("P", row)) and (passing := _passing(entry))]
+
+    def _told(self, device: str, *statuses: str) -> list[Passing]:
+        """Passings of these statuses that are about another one, found in the index of such."""
+        wanted = ", ".join(f"'{status}'" for status in statuses)
+        with self._one:
+            rows = self._query(
+                f"SELECT * FROM passings INDEXED BY passings_by_status WHERE status IN ({wanted})"
+                " AND (status != 'live' OR about IS NOT NULL) AND ? IN (device, '') ORDER BY seq",
+                [device],
+            )
             return [passing for row in rows if (entry := self._entry("P", row)) and (passing := _passing(entry))]
 
     def _mended(self, seq: int) -> Judged | None:
