@@ -119,6 +119,8 @@ class PeerState(Struct, frozen=True, kw_only=True):
     unmapped: int = 0
     skipped: int = 0
     """Never sent, because the operator said so. `journaled = sent + waiting + held + unmapped + skipped`."""
+    resent: int = 0
+    """Lines that went out again because the operator asked for it, and were taken by its TCP; in no other figure."""
     note: str = ""
 
 
