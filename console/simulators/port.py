@@ -6,7 +6,6 @@ import fcntl
 import os
 import random
 import socket
-import tempfile
 import termios
 import tty
 from abc import ABC, abstractmethod
@@ -17,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from console.links.pty import point
 
 OUTBOX = 65_536
 """Bytes that may wait for a slow reader. What is written beyond them is lost, as on a line that nobody reads."""
@@ -215,7 +216,7 @@ class PtyPort(_DescriptorPort):
         self._slave = slave
         self.where = os.ttyname(slave)
         if self._link is not None:
-            _point(self._link, self.where)
+            point(self._link, self.where)
             self.where = str(self._link)
         self._attach(master)
 
@@ -228,16 +229,6 @@ class PtyPort(_DescriptorPort):
         for descriptor in descriptors:
             if descriptor is not None:
                 os.close(descriptor)
-
-
-def _point(link: Path, target: str) -> None:
-    """Make `link` point at `target` in one step; raises FileExistsError where something else is in its place."""
-    if link.exists() and not link.is_symlink():
-        raise FileExistsError(f"{link} exists and is no symbolic link: name another path")
-    with tempfile.TemporaryDirectory(dir=link.parent, prefix=".pty-") as folder:
-        fresh = Path(folder) / "link"
-        fresh.symlink_to(target)
-        fresh.replace(link)
 
 
 class TcpPort(_DescriptorPort):
