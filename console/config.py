@@ -63,7 +63,12 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 def load(path: Path) -> Settings:
     """Read `racedeck.toml` and the secrets beside it. Raises SettingsError with every mistake found."""
-    table = _read(path)
+    return parse(path, _read(path))
+
+
+def parse(path: Path, raw: bytes) -> Settings:
+    """What the settings at `path` would be with `raw` in the file; see `load`."""
+    table = _table(path, raw)
     reader = _Reader(path)
     settings = reader.settings(table)
     secrets = path.with_name("secrets.toml")
@@ -74,17 +79,22 @@ def load(path: Path) -> Settings:
     return settings
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> bytes:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_bytes()
     except FileNotFoundError:
         raise SettingsError(
             [f"{path}: there are no settings here: write them as the README shows, or try `racedeck demo`"]
         ) from None
-    except UnicodeDecodeError as error:
-        raise SettingsError([f"{path.name}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
     except OSError as error:
         raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from None
+
+
+def _table(path: Path, raw: bytes) -> dict[str, Any]:
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"{path.name}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError([f"{path.name}: not TOML: {error}"]) from None
 
@@ -170,7 +180,7 @@ class _Reader:
             self.problems.append(f"{path.name}: mode is {mode:04o}, others can read it: run `chmod 600 {path}`")
             return
         try:
-            table = _read(path)
+            table = _table(path, _read(path))
         except SettingsError as error:
             self.problems += error.problems
             return

@@ -15,6 +15,7 @@ from console.control import messages as m
 from console.devices import driver_class
 from console.devices.driver import CommandError
 from console.devices.guard import question
+from console.export_desk import ExportDesk
 from console.exports.fates import out
 from console.model import (
     SECOND,
@@ -56,6 +57,7 @@ class Office:
         self._reader = reader
         self._page = asyncio.Lock()
         self._version = version("racedeck")
+        self._exports = ExportDesk(engine)
 
     def state(self) -> EngineState:
         """The whole picture, now."""
@@ -138,6 +140,14 @@ class Office:
                 return m.Done(text=f"alarms acknowledged up to incident {call.upto}")
             case m.Held():
                 return m.Done(text=self._held(call, who))
+            case m.GetOptions():
+                return self._exports.options(call)
+            case m.AddExport():
+                return await self._exports.add(call, who)
+            case m.EditExport():
+                return await self._exports.edit(call, who)
+            case m.RemoveExport():
+                return await self._exports.remove(call, who)
             case m.Reload():
                 return m.Done(text=await self._engine.reload(who))
             case m.Stop():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from console.control import messages as m
-from console.control.messages import Call, Delivery, Detail, Done, packed
+from console.control.messages import Call, Delivery, Detail, Done, Options, packed
 from console.model import (
     CommandError,
     Direction,
@@ -24,7 +24,7 @@ from console.model import (
     find,
 )
 
-__all__ = ["AskedError", "Client", "Delivery", "Detail", "Done", "EngineGoneError", "RefusedError"]
+__all__ = ["AskedError", "Client", "Delivery", "Detail", "Done", "EngineGoneError", "Options", "RefusedError"]
 
 ANSWER_WITHIN = 15.0
 """Seconds a call may take; a command may take as long as its device does, for the engine watches over that."""
@@ -171,6 +171,10 @@ class Client:
         """A table about a device, or (`device` empty) about the event."""
         return (await self._ask(m.GetSheet(device=device, name=name), m.Table)).sheet
 
+    async def options(self, export: str = "", *, type: str = "") -> Options:  # noqa: A002 - what the settings call it
+        """What can be set of `export`, or of one to come of this `type`; of neither: which types there are."""
+        return await self._ask(m.GetOptions(export=export, type=type), m.Options)
+
     async def refresh(self) -> EngineState:
         """The engine's state as it is now, not as it was pushed last."""
         self.state = (await self._ask(m.GetState(), m.State)).state
@@ -234,6 +238,18 @@ class Client:
     async def held(self, export: str, action: str, passings: tuple[int, ...] = (), peer: str | None = None) -> Done:
         """`release` or `skip` held passings of an export."""
         return await self._ask(m.Held(export=export, action=action, passings=passings, peer=peer), m.Done)
+
+    async def add_export(self, name: str, values: dict[str, str]) -> Done:
+        """One more export; `values` as typed, without quotes."""
+        return await self._ask(m.AddExport(name=name, values=values), m.Done)
+
+    async def edit_export(self, name: str, values: dict[str, str], *, yes: str = "") -> Done:
+        """Other settings for an export; an empty value: the default. Raises AskedError, as `command` does."""
+        return await self._ask(m.EditExport(name=name, values=values, yes=yes), m.Done)
+
+    async def remove_export(self, name: str, *, yes: str = "") -> Done:
+        """One export less. Raises AskedError."""
+        return await self._ask(m.RemoveExport(name=name, yes=yes), m.Done)
 
     async def reload(self) -> Done:
         """Have the engine read its settings again."""

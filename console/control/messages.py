@@ -9,7 +9,20 @@ from typing import TypeAlias
 import msgspec
 from msgspec import Struct
 
-from console.model import Direction, EngineState, Frame, Incident, Kind, Origin, Phase, Resolved, Scalar, Sheet, Status
+from console.model import (
+    Direction,
+    EngineState,
+    Frame,
+    Incident,
+    Kind,
+    Option,
+    Origin,
+    Phase,
+    Resolved,
+    Scalar,
+    Sheet,
+    Status,
+)
 
 PROTOCOL = 2
 """Version of this conversation; both sides must speak the same."""
@@ -162,6 +175,39 @@ class Held(Struct, frozen=True, kw_only=True, tag="held"):
     peer: str | None = None
 
 
+class GetOptions(Struct, frozen=True, kw_only=True, tag="options"):
+    """What can be set of `export`, or of one to come of this `type`; of neither: which types there are. Answered with
+    Options."""
+
+    export: str = ""
+    type: str = ""
+
+
+class AddExport(Struct, frozen=True, kw_only=True, tag="add export"):
+    """One more export, into the settings and to work. Answered with Done."""
+
+    name: str
+    values: dict[str, str]
+    """Key -> value as it was typed; `type` is needed."""
+
+
+class EditExport(Struct, frozen=True, kw_only=True, tag="edit export"):
+    """Other settings for an export, which starts anew with them. Answered with Done, or with Asks."""
+
+    name: str
+    values: dict[str, str]
+    """An empty value: the default."""
+    yes: str = ""
+    """The export's name: the operator has been asked."""
+
+
+class RemoveExport(Struct, frozen=True, kw_only=True, tag="remove export"):
+    """One export less. Answered with Done, or with Asks."""
+
+    name: str
+    yes: str = ""
+
+
 class Reload(Struct, frozen=True, kw_only=True, tag="reload"):
     """Read the settings again. Answered with Done, or with an error that names file and key."""
 
@@ -187,11 +233,29 @@ Call: TypeAlias = (
     | SetGun
     | Acknowledge
     | Held
+    | GetOptions
+    | AddExport
+    | EditExport
+    | RemoveExport
     | Reload
     | Stop
 )
 
-CHANGES = (Command, SetBib, Undo, TakeOver, SetPhase, SetGun, Acknowledge, Held, Reload, Stop)
+CHANGES = (
+    Command,
+    SetBib,
+    Undo,
+    TakeOver,
+    SetPhase,
+    SetGun,
+    Acknowledge,
+    Held,
+    AddExport,
+    EditExport,
+    RemoveExport,
+    Reload,
+    Stop,
+)
 """What an observer may not call."""
 
 
@@ -248,6 +312,15 @@ class Detail(Struct, frozen=True, kw_only=True, tag="detail"):
     deliveries: list[Delivery]
 
 
+class Options(Struct, frozen=True, kw_only=True, tag="options"):
+    """What can be set of an export."""
+
+    type: str
+    types: list[str]
+    """All types of exports there are."""
+    rows: list[Option]
+
+
 class Done(Struct, frozen=True, kw_only=True, tag="done"):
     """It was done. `ok` None: sent, no answer defined."""
 
@@ -279,7 +352,7 @@ class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
     reason: str
 
 
-Result: TypeAlias = State | Frames | Passings | Incidents | Detail | Table | Done | Asks | Failed
+Result: TypeAlias = State | Frames | Passings | Incidents | Detail | Table | Options | Done | Asks | Failed
 
 
 class Answer(Struct, frozen=True, kw_only=True, tag="answer"):

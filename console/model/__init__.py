@@ -16,6 +16,7 @@ from console.model.facts import (
     Start,
     Trouble,
 )
+from console.model.options import Option
 from console.model.orders import Argument, CommandError, CommandInfo, Job, Order, Outcome, Risk, Sheet, find
 from console.model.rows import (
     Act,
@@ -75,6 +76,7 @@ __all__ = [
     "Level",
     "LinkState",
     "Numbered",
+    "Option",
     "Order",
     "Origin",
     "Outcome",

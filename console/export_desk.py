@@ -1,0 +1,106 @@
+"""Exports that operators add, change and remove while the engine runs: in the settings first, and then at once."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from console.control import messages as m
+from console.exports import EXPORTS
+from console.exports.options import FIXED, options, typed
+from console.model import ExportState, Phase
+
+if TYPE_CHECKING:
+    from console.config import Settings
+    from console.engine import Engine
+    from console.exports.export import ExportSettings
+    from console.rewrite import SettingsFile
+
+
+class ExportDesk:
+    """Changes the exports of one engine. Raises LookupError, ValueError or SettingsError where it will not."""
+
+    def __init__(self, engine: "Engine") -> None:
+        self._engine = engine
+        self._one_at_a_time = asyncio.Lock()
+
+    def options(self, call: m.GetOptions) -> m.Options:
+        """What can be set."""
+        settings = self._settings(call.export) if call.export else None
+        kind = settings.type if settings else call.type
+        rows = options(kind, settings) if kind else []
+        return m.Options(type=kind, types=list(EXPORTS), rows=rows)
+
+    async def add(self, call: m.AddExport, who: str) -> m.Result:
+        """One more."""
+        values = typed(call.values.get("type", ""), call.values)
+        await self._rewrite(lambda file: file.add(call.name, values), who)
+        state = self._state(call.name)
+        return m.Done(text=f"export {call.name} added: {state.type} {state.where}", data={"export": call.name})
+
+    async def edit(self, call: m.EditExport, who: str) -> m.Result:
+        """Other values for some keys."""
+        settings = self._settings(call.name)
+        if fixed := next((key for key in call.values if key in FIXED), ""):
+            raise ValueError(
+                f"the {fixed} of an export cannot change, for what it delivered is accounted under it: add another "
+                "export, and remove this one"
+            )
+        if not call.values:
+            raise ValueError("nothing to change: give KEY=VALUE; an empty value brings the default back")
+        if asks := self._asks(call.name, call.yes, "Changing it drops them; they may connect again at once."):
+            return asks
+        values = typed(settings.type, call.values)
+        await self._rewrite(lambda file: file.change(call.name, values), who)
+        now = {option.key: option for option in options(settings.type, self._settings(call.name))}
+        told = ", ".join(f"{key} {now[key].value or '(none)'}" for key in call.values)
+        return m.Done(text=f"export {call.name}: {told}")
+
+    async def remove(self, call: m.RemoveExport, who: str) -> m.Result:
+        """One less; always after a question."""
+        self._settings(call.name)
+        state = self._state(call.name)
+        left = f"{state.waiting} waiting and {state.held} held passings stay unsent."
+        if asks := self._asks(call.name, call.yes, f"Removing it drops them. {left}"):
+            return asks
+        if call.yes != call.name:
+            return m.Asks(question=f"Remove the export {call.name}? {left}", name=call.name, typed=False)
+        await self._rewrite(lambda file: file.remove(call.name), who)
+        text = f"export {call.name} removed; its account stays in the journal: added again, it goes on from there"
+        return m.Done(text=text)
+
+    def _asks(self, name: str, yes: str, what: str) -> m.Asks | None:
+        """The question before clients are dropped in a race."""
+        clients = sum(peer.connected for peer in self._state(name).peers)
+        if yes == name or not clients or self._engine.journal.event.phase is not Phase.RACE:
+            return None
+        wrong = f"{yes!r} is not its name. " if yes else ""
+        have = "client is" if clients == 1 else "clients are"
+        return m.Asks(
+            question=f"{wrong}A race is running, and {clients} {have} connected to {name}. {what}",
+            name=name,
+            typed=True,
+        )
+
+    async def _rewrite(self, change: "Callable[[SettingsFile], Settings]", who: str) -> None:
+        from console.rewrite import SettingsFile  # tomlkit takes its time to import, and most races never need it
+
+        async with self._one_at_a_time:
+            file = SettingsFile(self._engine.config_file, self._engine.settings)
+            await asyncio.to_thread(change, file)
+            await self._engine.reload(who)
+
+    def _settings(self, name: str) -> "ExportSettings":
+        found = next((one for one in self._engine.settings.exports if one.name == name), None)
+        if found is None:
+            names = [one.name for one in self._engine.settings.exports]
+            raise LookupError(f"no export {name!r}; there are {', '.join(names) or 'none'}")
+        return found
+
+    def _state(self, name: str) -> ExportState:
+        """How it stands; one that has failed is restarted by what follows."""
+        running: Any = self._engine.exports.get(name)
+        if running is None:
+            settings = self._settings(name)
+            return ExportState(name=name, type=settings.type, where=settings.listen or settings.connect, state="down")
+        state: ExportState = running[0].state()
+        return state
