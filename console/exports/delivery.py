@@ -4,7 +4,7 @@ For each address, at any moment: journaled = sent + waiting + held + unmapped + 
 """
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeAlias
 
@@ -65,6 +65,8 @@ class Written(Struct, frozen=True):
     wall: int
     released: bool
     """Sent out of turn: it had been held."""
+    again: bool = False
+    """Sent out of turn because the operator wants it sent again: of no account but `resent`."""
 
 
 class Flight:
@@ -110,6 +112,10 @@ class Account:
         """What is not to be sent; before `tcp`, only of this run of the engine."""
         self.joined: set[int] = set()
         """In whose stead another row was written; only of this run of the engine."""
+        self.leaps: list[tuple[int, int]] = []
+        """Ranges that the operator skipped as they waited."""
+        self.leapt: set[int] = set()
+        """What was on its way when its range was skipped: taken, or skipped too."""
         self.underway: set[int] = set()
         """Encoded, and about to be written without anything in between."""
         self.tallied = tallied
@@ -191,11 +197,17 @@ class Account:
             return self.released[seq]
         return self.start < seq <= self.sent and not self.settled(seq)
 
+    def leapt_over(self, seq: int) -> bool:
+        """Whether it waited when the operator skipped all that did."""
+        return any(first <= seq <= last for first, last in self.leaps)
+
     # --- what becomes of it ---
 
     def wrote(self, written: Written) -> None:
         """It was written on a connection."""
         seq = written.seq
+        if written.again:
+            return
         if written.released:
             if not self.released.get(seq, True):
                 self.released[seq] = True
@@ -216,8 +228,13 @@ class Account:
 
     def took(self, written: Written) -> None:
         """It was taken by the peer's TCP."""
-        if written.released:
+        if written.again:
+            self.counts["resent"] += 1
+        elif written.released:
             self.counts["tcp"] += self.released.pop(written.seq, False)
+        elif written.seq in self.leapt:
+            self.leapt.discard(written.seq)
+            self.counts["tcp"] += 1
         elif written.seq > self.tcp:
             self.counts["tcp"] += 1
             self.tcp = written.seq
@@ -226,17 +243,22 @@ class Account:
         """A connection has dealt with everything up to `position`, and nothing of it is in flight."""
         self.tcp = max(self.tcp, position)
 
-    def lost(self, flight: Flight, others: Sequence[int], *, repeats: bool) -> int:
-        """A connection is gone; `others` are the positions of those that remain. Returns how many it had not taken.
+    def lost(self, flight: Flight, others: Sequence[Flight], *, repeats: bool) -> int:
+        """A connection is gone; `others` are the flights of those that remain. Returns how many it had not taken.
 
         They wait again. Released ones go out again by themselves where the format `repeats`, else they are held again.
         """
-        floor = max(self.tcp, *others) if others else self.tcp
-        back = [one for one in flight.written if not one.released and floor < one.seq <= self.sent]
+        floor = max(self.tcp, *(other.position for other in others)) if others else self.tcp
+        in_turn = [one for one in flight.written if not one.released and not one.again]
+        back = [one for one in in_turn if floor < one.seq <= self.sent]
         if back:
             self.counts["sent"] -= len(back)
             self.back_since = back[0].wall
         self.sent = min(self.sent, floor)
+        for seq in (self.leapt & {one.seq for one in in_turn}) - {one.seq for other in others for one in other.written}:
+            self.leapt.discard(seq)
+            self.counts["sent"] -= 1
+            self.counts["skipped"] += 1
         if not others:
             for seq, written in list(self.released.items()):
                 self.counts["sent"] -= written
@@ -244,7 +266,7 @@ class Account:
                 if not repeats:
                     del self.released[seq]
                     self.hold(seq, Hold("lost: not taken before the connection ended", releasable=True))
-        return len(flight.written)
+        return sum(not one.again for one in flight.written)
 
     # --- held ---
 
@@ -289,6 +311,27 @@ class Account:
         self.skipped.add(seq)
         self.counts["skipped"] += 1
         return True
+
+    def leap(self, upto: int, flying: Iterable[int]) -> int:
+        """Never send what waits up to `upto`, where everything was tallied or met; how many. `flying` is what any
+        connection was given in its turn and has not taken."""
+        count = self.waiting
+        self.counts["journaled"] += self.unmet
+        self.counts["skipped"] += count
+        self.unmet, self._unmet_since, self.back_since = 0, None, None
+        for seq in [seq for seq, written in self.released.items() if not written]:
+            del self.released[seq]
+            self.skipped.add(seq)
+        self.leapt |= {seq for seq in flying if self.tcp < seq <= self.sent}
+        if upto > self.sent:
+            self.leaps.append((self.sent + 1, upto))
+        self.met = max(self.met, upto)
+        self.sent = self.tcp = max(self.sent, upto)
+        return count
+
+    def recount(self, waiting: int) -> None:
+        """So many of those that were met wait, by the settings as they are now."""
+        self.counts["journaled"] += waiting - self.waiting + self.unmet
 
     def join(self, seq: int) -> None:
         """Another row was sent in the stead of this held one: one finisher, counted once."""

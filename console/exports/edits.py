@@ -170,6 +170,11 @@ class Edits:
         rows = self.rows(base) - never - {seq for seq in self._about.get(base, ()) if self._edits[seq].void}
         return base in account.joined or any(account.said(row) for row in rows if row != passing.seq)
 
+    def never(self, seq: int) -> bool:
+        """Whether it is an operator's word that was taken back in time, or the taking back: neither ever goes out."""
+        void_by = self._undone.get(seq, seq)
+        return void_by in self._edits and self._edits[void_by].void
+
     # --- in words ---
 
     def fate(self, passing: Passing) -> str:

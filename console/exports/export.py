@@ -7,7 +7,7 @@ from typing import ClassVar, Generic, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 
-from console.model import Cursor, ExportState, Highest, Kind, Level, Passing, Resolved, Status
+from console.model import Act, Cursor, ExportState, Highest, Kind, Level, Passing, Resolved, Scalar, Selection, Status
 
 
 class ExportSettings(Struct, frozen=True, kw_only=True):
@@ -54,6 +54,13 @@ class Feed(Protocol):
         """Wait until there is a passing beyond `seq`."""
 
 
+class Talk(Struct, frozen=True, kw_only=True):
+    """The last lines of a conversation, oldest first, each of at most 120 bytes."""
+
+    sent: tuple[bytes, ...] = ()
+    received: tuple[bytes, ...] = ()
+
+
 class Desk(Protocol):
     """What the engine does for an export."""
 
@@ -92,6 +99,12 @@ class Desk(Protocol):
     def changed(self) -> None:
         """An `ExportState` is no longer what it was; cheap, may be called for every passing."""
 
+    def note(self, word: str, body: dict[str, Scalar], by: str) -> None:
+        """Journal an act; never waits for the disk."""
+
+    async def notes(self, word: str) -> list[Act]:
+        """Every act of that word, oldest first."""
+
     async def number(self, export: str, connection: str, location: str, passings: Iterable[int]) -> dict[int, int]:
         """Give lines their numbers, in this order; what has one in this location under this connection id keeps it. See
         `Numbered.passings` for what may be numbered. Returned when durable; raises JournalFullError."""
@@ -120,6 +133,8 @@ class Export(ABC, Generic[S]):
     """One configured consumer of passings."""
 
     settings_type: ClassVar[type[ExportSettings]]
+    restates: ClassVar[bool] = False
+    """The format can say that what went out is to have another bib, or is cancelled."""
 
     def __init__(self, settings: S, desk: Desk, now: Callable[[], int]) -> None:
         self.settings = settings
@@ -142,6 +157,10 @@ class Export(ABC, Generic[S]):
     def fate(self, passing: Passing) -> list[tuple[str, str]]:
         """What became of `passing`: (peer, `sent` | `tcp` | `waiting` | `held` | why it is not passed on)."""
 
+    def holds(self) -> dict[str, dict[int, str]]:
+        """Peer -> the passings held for it, and why."""
+        return {}
+
     @abstractmethod
     def release(self, held: list[int], peer: str | None = None) -> int:
         """Send these held passings (none given: all) after all, to one peer or to all that hold them; how many."""
@@ -149,3 +168,34 @@ class Export(ABC, Generic[S]):
     @abstractmethod
     def skip(self, held: list[int], peer: str | None = None) -> int:
         """Never send these held passings (none given: all); how many."""
+
+    # --- what an operator does; `by` is who. Each raises ValueError, in words, where it cannot be done ---
+
+    def pause(self, by: str) -> None:
+        """Pass nothing on, until `resume`; over restarts."""
+        del by
+        raise ValueError(f"{self.settings.name} cannot be paused: {self.settings.type} writes as it comes")
+
+    def resume(self, by: str) -> None:
+        """Go on where it was paused."""
+        del by
+        raise ValueError(f"{self.settings.name} is not paused")
+
+    def waiting(self, peer: str | None = None) -> int:
+        """Passings that wait, for one peer or for all together: what `skip_waiting` would skip."""
+        del peer
+        return 0
+
+    def skip_waiting(self, by: str, peer: str | None = None) -> int:
+        """Never send what waits now, and is not held; how many."""
+        del by, peer
+        return 0
+
+    async def resend(self, chosen: Selection, by: str, peer: str | None = None) -> str:
+        """Send passings once more, to one peer or to all; what became of them, in words."""
+        del chosen, by, peer
+        raise ValueError(f"{self.settings.name} sends nothing again: {self.settings.type} has no peer that could ask")
+
+    def talk(self, peer: str) -> Talk:
+        """What was last sent to a peer, and received from it. Raises LookupError where there is no such peer."""
+        raise LookupError(f"{self.settings.name} talks to nobody, and not to {peer!r}")

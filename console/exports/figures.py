@@ -11,12 +11,13 @@ from console.model import SECOND, PeerState
 SLOW_AFTER = 5.0
 """Seconds that a passing waits, or is on its way, before its export is called slow."""
 
-FIGURES = ("journaled", "sent", "tcp", "acked", "waiting", "oldest", "held", "unmapped")
+FIGURES = ("journaled", "sent", "tcp", "acked", "waiting", "oldest", "held", "unmapped", "skipped", "resent")
 
 
 def peer_state(account: Account, connections: Sequence[Peer]) -> PeerState:
     """One address; it may have several connections, or none."""
-    notes = [f"{count} held: {reason}" for reason, count in account.reasons.items() if count]
+    reasons = {reason: count for reason, count in account.reasons.items() if count}
+    notes = [f"{count} held: {reason}" for reason, count in reasons.items()]
     if len(connections) > 1:
         notes.append(f"{len(connections)} connections")
     if any(peer.half_closed for peer in connections):
@@ -33,7 +34,10 @@ def peer_state(account: Account, connections: Sequence[Peer]) -> PeerState:
         waiting=account.waiting,
         oldest=account.oldest,
         held=len(account.held),
+        reasons=reasons,
         unmapped=account.counts["unmapped"],
+        skipped=account.counts["skipped"],
+        resent=account.counts["resent"],
         note="; ".join(notes),
     )
 

@@ -20,6 +20,7 @@ PATIENCE = 60.0
 """Seconds without progress after which a stuck peer is dropped."""
 
 _ESTABLISHED, _CLOSE_WAIT = 1, 8
+_SO_MEMINFO = 55
 
 
 class TcpInfo(Struct, frozen=True):
@@ -58,6 +59,24 @@ def tcp_info(sock: socket.socket) -> TcpInfo | None:
     (last_ack_ms,) = struct.unpack_from("=I", raw, 56)
     (acked,) = struct.unpack_from("=Q", raw, 120)
     return TcpInfo(raw[0], raw[3], unacked, last_ack_ms / 1000, acked)
+
+
+def send_space(sock: socket.socket) -> tuple[int, int] | None:
+    """Bytes of memory that the send buffer has free, and of how many; None where the kernel does not tell.
+
+    A little more than the data goes on each piece of it (Linux, `SO_MEMINFO`, since 4.12).
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        raw = sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36)
+    except OSError:
+        return None
+    if len(raw) < 24:
+        return None
+    (size,) = struct.unpack_from("=I", raw, 12)
+    (queued,) = struct.unpack_from("=I", raw, 20)
+    return size - queued, size
 
 
 class Verdict(StrEnum):

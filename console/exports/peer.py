@@ -7,9 +7,16 @@ from contextlib import suppress
 from typing import Protocol
 
 from console.exports.health import PATIENCE, Health, Verdict, tcp_info
+from console.exports.tail import Tail
 
 BUFFER = 65_536
 """Bytes we keep ready for a client beyond which nothing more is written."""
+
+ROOM_EVERY, MOST_ROOM_EVERY = 0.005, 0.1
+"""Seconds between two looks for room in the kernel: at first, and when it has been waited for."""
+
+MARGIN = 8_192
+"""Bytes of the kernel's memory that must be free beside what is to be written."""
 
 LOOK_EVERY = 0.25
 """Seconds between two looks at what is outstanding."""
@@ -52,6 +59,7 @@ class Peer(asyncio.Protocol):
         """What the client sends; by default it is discarded."""
         self.written = 0
         """Bytes handed to the transport."""
+        self.tail = Tail()
         self.heard = 0
         """Bytes received."""
         self.dropped = False
@@ -69,6 +77,7 @@ class Peer(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._last_write = self._loop.time()
         self._health = Health(self._last_write)
+        self._uncounted = 0
         self._handed = 0
         """Bytes that our kernel is known to have got."""
         self._outstanding = False
@@ -95,7 +104,10 @@ class Peer(asyncio.Protocol):
                 option = next((getattr(socket, name) for name in names if hasattr(socket, name)), None)
                 if option is not None:
                     self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
-        self.measured = tcp_info(self._socket) is not None
+        info = tcp_info(self._socket)
+        self.measured = info is not None
+        # Of a connection that we made, the kernel counts our SYN as a byte.
+        self._uncounted = info.acked if info else 0
         if self._idle:
             self._after("idle", self._idle_after, self._stay_alive)
         self._host.connected(self)
@@ -123,6 +135,7 @@ class Peer(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Something came: within limits, it is passed on."""
         self.heard += len(data)
+        self.tail.received(data)
         self._allowance -= len(data)
         if self._allowance <= 0:
             self._transport.pause_reading()
@@ -156,8 +169,9 @@ class Peer(asyncio.Protocol):
         """Wait until the client takes more."""
         await self._writable.wait()
 
-    def write(self, data: bytes) -> None:
-        """Write whole lines."""
+    def write(self, data: bytes, shown: bytes | None = None) -> None:
+        """Write whole lines. `shown`: what may be seen of them, where they hold a secret."""
+        self.tail.sent(data if shown is None else shown)
         self._last_write = self._loop.time()
         if not self._outstanding:
             self._outstanding = True
@@ -204,7 +218,7 @@ class Peer(asyncio.Protocol):
         before `connection_lost` is called, which would make bytes that never left it look taken.
         """
         info = tcp_info(self._socket)
-        return min(info.acked, self.written) if info else self._handed
+        return min(max(info.acked - self._uncounted, 0), self.written) if info else self._handed
 
     def look(self) -> None:
         """See what was taken, and whether the peer is still there."""

@@ -2,20 +2,15 @@
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Protocol
 
-from console.exports.delivery import Account, Flight, Unmapped, Verdict, Written
+from console.exports.delivery import Account, Dropped, Flight, Hold, Unmapped, Verdict, Written
 from console.exports.export import Feed
 from console.exports.peer import Peer
-from console.model import Passing
-
-BATCH = 500
-"""Passings read from the feed at once."""
-
-AGAIN = 0.1
-"""Seconds before a feed is asked again that did not give what it says it has."""
+from console.exports.reading import BATCH, read, read_on
+from console.exports.resend import Again
+from console.model import Passing, Resolved
 
 CHUNK = 16_384
 """Bytes after which what was encoded is written, and others get their turn."""
@@ -28,12 +23,17 @@ class Format(Protocol):
     """What opens a document, joins its parts, and closes it."""
     interval: float
     """Seconds between two documents, at least."""
+    go: asyncio.Event
+    """Set, unless the operator has paused the export."""
 
-    def why_not(self, passing: Passing) -> str:
-        """Why `passing` is not for this export; empty: it is."""
+    def not_for(self, address: str, passing: Passing) -> str:
+        """Why `passing` is not for this address; empty: it is."""
 
     def verdict(self, account: Account, passing: Passing, *, forced: bool = False) -> Verdict:
         """The passing in this format, for this address, as things are known now. `forced`: the operator wants it."""
+
+    def known(self, passing: Passing) -> Resolved:
+        """The passing as things are known now."""
 
     def replaces(self, account: Account, passing: Passing) -> Iterable[int]:
         """`passing` is about to be written: the held ones in whose stead that is."""
@@ -56,6 +56,8 @@ class Pump:
         """To be set when there may be something to do."""
         self.releases = [seq for seq, written in account.released.items() if not written]
         """Held passings to be written out of turn."""
+        self.again: Again | None = None
+        """What the operator wants sent again."""
         self._form = form
         self._feed = feed
         self._next_document = 0.0
@@ -63,25 +65,52 @@ class Pump:
     async def run(self, overlap: float) -> None:
         """Serve until cancelled, from where the account is less `overlap` seconds."""
         self.flight.position = await self._resume_from(overlap)
-        await self._ready()
         while True:
+            await self._gate()
             self.stir.clear()
             releases, self.releases = self.releases, []
             async for passing in read(self._feed, releases):
                 self._serve_released(passing)
                 await self._ready()
             batch = await read_on(self._feed, self.flight.position)
-            if not batch:
-                await self.stir.wait()
-                await self.peer.writable()
-            while batch:
-                batch = batch[self._serve(batch) :]
+            while batch := [one for one in batch if one.seq > self.flight.position]:
+                self._serve(batch)
                 await self._ready()
+            if self.again:
+                await self._go_on(self.again)
+            elif self.flight.position >= self._feed.newest:
+                await self.stir.wait()
+
+    async def _gate(self) -> None:
+        """Wait until the client takes more, and the operator has nothing against it."""
+        await self._form.go.wait()
+        await self.peer.writable()
 
     async def _ready(self) -> None:
-        """Wait until the client takes more and the next document is due; let others have their turn."""
-        await self.peer.writable()
+        """Let others have their turn, and wait until the next document is due."""
         await asyncio.sleep(max(0.0, self._next_document - time.monotonic()) if self._form.interval else 0)
+        await self._gate()
+
+    async def _go_on(self, again: Again) -> None:
+        """A chunk of what is to be sent again; then it is the turn of what is new."""
+        batch = await again.read(self._feed)
+        if batch and not again.over.is_set():
+            self._serve_again(again, batch)
+            await self._ready()
+        else:
+            self.end_again("")
+
+    def end_again(self, why: str) -> None:
+        """No more is sent again: all of it was, or why not."""
+        if self.again:
+            self.again.end(why)
+            self.again = None
+
+    def leap(self, upto: int) -> None:
+        """Go on behind `upto`."""
+        self.flight.position = max(self.flight.position, upto)
+        if not self.flight.written:
+            self.account.empty(self.flight.position)
 
     async def _resume_from(self, overlap: float) -> int:
         """The account's place, less what arrived in the `overlap` seconds before the last passing that was taken."""
@@ -116,7 +145,7 @@ class Pump:
                 parts.append(part)
                 passings.append(passing)
                 size += len(part)
-        self._write(parts, passings, released=False)
+        self._write(parts, passings)
         self.account.underway.clear()
         position = self.flight.position = batch[done - 1].seq
         self.account.reach(position)
@@ -127,7 +156,7 @@ class Pump:
 
     def _part(self, passing: Passing) -> bytes | None:
         """`passing` encoded, or None where it is not to be written now; it is counted in either case."""
-        if self._form.why_not(passing):
+        if self._form.not_for(self.account.address, passing):
             return None
         account, seq = self.account, passing.seq
         first = account.meet(passing)
@@ -156,11 +185,47 @@ class Pump:
             account.refuse(seq, verdict)
         self._form.kept(account)
 
+    def _serve_again(self, again: Again, batch: list[Passing]) -> None:
+        """Write a chunk of `batch` again, and count what cannot be written."""
+        parts: list[bytes] = []
+        passings: list[Passing] = []
+        size = 0
+        for passing in batch:
+            if size >= CHUNK:
+                break
+            again.at = passing.seq
+            if not again.what.takes(self._form.known(passing)):
+                continue
+            part = self._once_more(passing)
+            if isinstance(part, bytes):
+                parts.append(part)
+                passings.append(passing)
+                size += len(part)
+                part = "sent"
+            again.counts[part] += 1
+        self._write(parts, passings, again=True)
+
+    def _once_more(self, passing: Passing) -> bytes | str:
+        """Its bytes; or what became of it, see `Again.counts`."""
+        account, seq = self.account, passing.seq
+        if self._form.not_for(account.address, passing):
+            return "other"
+        if seq in account.held:
+            return "held"
+        if seq > self.flight.position or seq in account.released:
+            return "waiting"
+        verdict = self._form.verdict(account, passing, forced=True)
+        if isinstance(verdict, bytes):
+            return verdict
+        return {Hold: "held", Unmapped: "unmapped", Dropped: "replaced"}[type(verdict)]
+
     def _accept(self, passing: Passing) -> None:
         for seq in list(self._form.replaces(self.account, passing)):
             self.account.join(seq)
 
-    def _write(self, parts: list[bytes], passings: list[Passing], *, released: bool) -> None:
+    def _write(
+        self, parts: list[bytes], passings: list[Passing], *, released: bool = False, again: bool = False
+    ) -> None:
         if not parts:
             return
         opening, joiner, closing = self._form.enclosure
@@ -170,7 +235,7 @@ class Pump:
         for part, passing in zip(parts, passings, strict=True):
             end += len(joiner) + len(part)
             # A document that must be closed is of no use before that; lines are complete one by one.
-            written = Written(whole if closing else end, passing.seq, passing.wall, released)
+            written = Written(whole if closing else end, passing.seq, passing.wall, released, again)
             self.flight.written.append(written)
             self.account.wrote(written)
         self.peer.write(document)
@@ -184,27 +249,3 @@ class Pump:
         if landed and not self.flight.written:
             self.account.empty(self.flight.position)
         return bool(landed)
-
-
-async def read_on(feed: Feed, seq: int) -> list[Passing]:
-    """The next passings beyond `seq`; empty where there are none. Waits for a disk that does not give what is there."""
-    while True:
-        batch = await feed.after(seq, BATCH)
-        if batch or feed.newest <= seq:
-            return batch
-        await asyncio.sleep(AGAIN)
-
-
-async def read(feed: Feed, seqs: Iterable[int]) -> AsyncIterator[Passing]:
-    """These passings, in order, a batch at a time."""
-    wanted = deque(sorted(seqs))
-    while wanted:
-        batch = await read_on(feed, wanted[0] - 1)
-        if not batch:
-            return
-        for passing in batch:
-            while wanted and wanted[0] < passing.seq:
-                wanted.popleft()
-            if wanted and wanted[0] == passing.seq:
-                wanted.popleft()
-                yield passing

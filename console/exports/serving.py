@@ -2,16 +2,24 @@
 
 import asyncio
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import ClassVar, TypeVar
 
+from console.exports.behind import Behind
 from console.exports.cursors import Cursors
-from console.exports.delivery import Account, Hold, Unmapped, Verdict
-from console.exports.edits import Edits
-from console.exports.export import Desk, Export, ExportSettings
+from console.exports.delivery import Account, Hold, Unmapped
+from console.exports.export import Desk, ExportSettings, Talk
+from console.exports.judging import JudgingExport
 from console.exports.peer import Peer
-from console.exports.pump import Pump, read, read_on
-from console.model import Cursor, Kind, Level, Passing, Phase, Status
+from console.exports.pump import Pump
+from console.exports.reading import read, read_on
+from console.exports.steering import Steering
+from console.exports.tail import Tail
+from console.model import Cursor, Level, Passing, Selection, Status
+
+WATCH_EVERY = 1.0
+"""Seconds between two looks at the ages of what waits."""
 
 MISFITS = 3
 """Passings that do not fit, each for another reason, that are said one by one."""
@@ -22,15 +30,9 @@ SAID = 100
 S = TypeVar("S", bound=ExportSettings)
 
 
-class ServingExport(Export[S]):
+class ServingExport(JudgingExport[S]):
     """Peers come and go; what became of every passing is kept per address."""
 
-    kinds: ClassVar[frozenset[Kind]]
-    """What the format is made for."""
-    needs_names: ClassVar[bool] = False
-    """The format says who passed: what comes without an identity waits for the line that brings it."""
-    restates: ClassVar[bool] = False
-    """The format can say that what went out is to have another bib, or is cancelled."""
     repeats: ClassVar[bool]
     """Whether a duplicate is safer than a miss: then a known address gets the last `overlap` seconds again."""
     enclosure: tuple[bytes, bytes, bytes] = (b"", b"", b"")
@@ -38,91 +40,73 @@ class ServingExport(Export[S]):
 
     def __init__(self, settings: S, desk: Desk, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
-        self._wanted = frozenset(Kind(kind) for kind in settings.kinds) or self.kinds
-        self._events = frozenset(map(_number, settings.events))
         self._accounts: dict[str, Account] = {}
         self._pumps: dict[Peer, tuple[Pump, asyncio.Task[None]]] = {}
         self._cursors = Cursors(desk)
         self._tallied = 0
-        self._concerned = 0
+        self._concerned: Counter[str] = Counter()
+        """Device -> passings that concern this export, as far as tallied."""
         self._new = asyncio.Event()
         self._look_again = asyncio.Event()
         self._doubtful: set[int] | None = None
         """What is to be looked at again; None: everything that is held."""
-        self._edits = Edits(self.restates, now)
         self._undo_time: asyncio.TimerHandle | None = None
+        self._steering = Steering(self.settings.name, desk, now, self._accounts, self._pumps_of, self.kept)
+        self.go = self._steering.go
+        self._behind = Behind(self._trouble, now)
+        self._tails: dict[str, Tail] = {}
         self._said: set[str] = set()
         self._misfits = 0
         """Passings said not to fit the format, each for another reason."""
 
-    # --- what a type says ---
+    # --- life ---
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        try:
+            await self._load()
+            await self.begin()
+            async with asyncio.TaskGroup() as tasks:
+                for work in (self.reach, self._follow, self._tally, self._recheck, self._watch):
+                    tasks.create_task(work())
+        finally:
+            await self.end()
+
+    async def begin(self) -> None:
+        """What is to be done once the accounts are there."""
 
     @abstractmethod
-    def unwanted(self, passing: Passing) -> str:
-        """Why this type does not pass `passing` on; empty: it does."""
+    async def reach(self) -> None:
+        """Keep up the way to the peers."""
 
     @abstractmethod
-    def render(self, passing: Passing, *, forced: bool = False) -> bytes | Hold | Unmapped:
-        """The passing in this format, as things are known now. `forced`: the operator wants it sent."""
+    async def end(self) -> None:
+        """Let peers take what is on its way, part from them, and save the accounts."""
 
-    def why_not(self, passing: Passing) -> str:
-        """Why `passing` is not for this export; empty: it is.
+    async def _follow(self) -> None:
+        """Stir everybody when there is something new."""
+        newest = self.desk.feed.newest
+        self._new.set()
+        while True:
+            await self.desk.feed.beyond(newest)
+            newest = self.desk.feed.newest
+            for pump, _ in self._pumps.values():
+                pump.stir.set()
+            self._new.set()
 
-        Depends on nothing that could change while the export runs: where it filters by timing point, the engine starts
-        it anew when the points of a device have changed. What came before is judged anew where it still waits; what was
-        left out goes out where the operator has it sent again.
-        """
-        if passing.phase is Phase.TEST:
-            return "phase TEST"
-        if passing.status in (Status.REPEAT, Status.OFFERED):
-            return "repeat" if passing.status is Status.REPEAT else "offered: not taken over"
-        if passing.status in (Status.CORRECTION, Status.CANCELLED) and not self._says(passing):
-            return f"{passing.status}: this format forwards none"
-        if self.settings.devices and passing.device not in self.settings.devices:
-            return "device not chosen"
-        if passing.read_type == 1 and self.settings.skip_first_seen:
-            return "first seen"
-        if self._events and _number(passing.event) not in self._events:
-            return f"event {passing.event or 'unknown'}: not chosen"
-        if self.settings.points and (point := self.desk.resolve(passing).point) not in self.settings.points:
-            return f"timing point {point or 'unknown'}: not chosen"
-        return self.unwanted(passing)
+    async def _watch(self) -> None:
+        while True:
+            for account in self._accounts.values():
+                there = bool(self._pumps_of(account)) and not self._steering.paused
+                self._behind.look(account, there=there)
+            await asyncio.sleep(WATCH_EVERY)
 
-    def _says(self, passing: Passing) -> bool:
-        """Whether the format has a word for this correction of a device: to many, only one that brings a first bib."""
-        if self.restates:
-            return passing.change in ("bib", "unassigned", "cancelled")
-        first = passing.change == "bib" and bool(passing.bib) and passing.extra.get("was") is None
-        return self.needs_names and first
+    # --- accounts ---
 
     def mine(self, address: str) -> bool:
         """Whether this is the address of a peer of the export, as its settings are now."""
         del address
         return True
-
-    def verdict(self, account: Account, passing: Passing, *, forced: bool = False) -> Verdict:
-        """What is to be done with `passing` for this address, as things are known now."""
-        self._take(passing)
-        try:
-            if hindrance := self._edits.look(account, passing):
-                return hindrance
-            if self.needs_names and self._takes_away(passing) and self._edits.went_out(account, passing):
-                was = f"bib {passing.extra.get('was')} of #{passing.of}"
-                return Unmapped(f"{was} was taken back after it went out, for which there is no word: tell scoring")
-            return self.say(account, passing, forced=forced)
-        except Exception as error:  # noqa: BLE001 - one passing that we fail to encode must not stop all that follow
-            return Unmapped(f"passing {passing.seq} could not be encoded ({error!r}); please report this")
-
-    def say(self, account: Account, passing: Passing, *, forced: bool) -> Verdict:
-        """`verdict`, where operators have nothing against it."""
-        del account
-        return self.render(passing, forced=forced)
-
-    @staticmethod
-    def _takes_away(passing: Passing) -> bool:
-        return passing.status is Status.EDITED and not passing.bib and not passing.tag
-
-    # --- accounts ---
 
     async def _load(self) -> None:
         newest = self.desk.feed.newest
@@ -132,13 +116,24 @@ class ServingExport(Export[S]):
                 self._take(passing, recalled=True)
             after = page[-1].seq
         for cursor in filter(lambda cursor: self.mine(cursor.peer), self.desk.cursors(self.settings.name)):
-            account = self._accounts[cursor.peer] = Account(cursor, tallied=0)
+            account = self._accounts[cursor.peer] = self.account(cursor)
             account.since, account.away = self.now(), "not connected since the start"
-            if account.waiting and (first := await self.desk.feed.after(account.tcp, 1)):
-                account.back_since = first[0].wall
+            await self._judge_anew(account)
         everything = self.settings.newcomers == "all" or not self._accounts
         self._tallied = 0 if everything else min([newest, *(account.met for account in self._accounts.values())])
+        await self._steering.load()
         self.rebind()
+
+    async def _judge_anew(self, account: Account) -> None:
+        """What was met and still waits counts by the settings as they are now, not as they were."""
+        at, waiting = account.tcp, 0
+        while at < account.met and (batch := await read_on(self.desk.feed, at)):
+            at = batch[-1].seq
+            for one in batch:
+                if one.seq <= account.met and not account.settled(one.seq) and not self.not_for(account.address, one):
+                    waiting += 1
+                    account.back_since = account.back_since or one.wall
+        account.recount(waiting)
 
     async def _tally(self) -> None:
         """Count what concerns this export, so that absent peers' queues are known without looking for them."""
@@ -152,16 +147,19 @@ class ServingExport(Export[S]):
                 self._take(passing)
             concerned = [passing for passing in batch if not self.why_not(passing)]
             self._tallied = batch[-1].seq
-            self._concerned += len(concerned)
+            self._concerned.update(passing.device for passing in concerned)
             for account in self._accounts.values():
-                account.tally(concerned, self._tallied)
+                devices = self.sources(account.address)
+                theirs = [one for one in concerned if one.device in devices] if devices else concerned
+                account.tally(theirs, self._tallied)
             self.desk.changed()
             await asyncio.sleep(0)
 
     def _newcomer(self, address: str) -> Account:
         start = 0 if self.settings.newcomers == "all" else self.desk.feed.newest
         cursor = Cursor(export=self.settings.name, peer=address, start=start, sent=start, tcp=start)
-        unmet = self._concerned if start == 0 else 0
+        devices = self.sources(address) or self._concerned.keys()
+        unmet = sum(self._concerned[device] for device in devices) if start == 0 else 0
         account = self._accounts[address] = Account(cursor, tallied=self._tallied, unmet=unmet)
         self._cursors.save(account)
         return account
@@ -273,6 +271,36 @@ class ServingExport(Export[S]):
             self.kept(account)
         return count
 
+    # --- what an operator does ---
+
+    def pause(self, by: str) -> None:
+        """Pass nothing on, until `resume`; over restarts."""
+        self._steering.pause(by)
+
+    def resume(self, by: str) -> None:
+        """Go on where it was paused."""
+        self._steering.resume(by)
+
+    def waiting(self, peer: str | None = None) -> int:
+        """Passings that wait, for one peer or for all together."""
+        return sum(account.waiting for account in self._at(peer))
+
+    def skip_waiting(self, by: str, peer: str | None = None) -> int:
+        """Never send what waits now, and is not held; how many."""
+        return self._steering.skip(self._at(peer), self._tallied, by)
+
+    async def resend(self, chosen: Selection, by: str, peer: str | None = None) -> str:
+        """Send passings once more, to one peer or to all; what became of them, in words."""
+        return await self._steering.resend(chosen, self._at(peer), by, peer or "")
+
+    def talk(self, peer: str) -> Talk:
+        """What was last sent to a peer, and received from it."""
+        if peer not in self._accounts:
+            raise LookupError(
+                f"{self.settings.name} has no peer {peer!r}; it has {', '.join(self._accounts) or 'none'}"
+            )
+        return self._tails[peer].talk() if peer in self._tails else Talk()
+
     def _at(self, peer: str | None) -> Iterable[Account]:
         return [account for account in self._accounts.values() if peer in (None, account.address)]
 
@@ -301,6 +329,13 @@ class ServingExport(Export[S]):
     def _trouble(self, level: Level, text: str) -> None:
         self.desk.trouble(level, self.settings.name, text)
 
+    def holds(self) -> dict[str, dict[int, str]]:
+        """Peer -> the passings held for it, and why."""
+        return {
+            account.address: {seq: hold.reason for seq, hold in account.held.items()}
+            for account in self._accounts.values()
+        }
+
     def fate(self, passing: Passing) -> list[tuple[str, str]]:
         """What became of `passing`, peer by peer."""
         if why := self.why_not(passing):
@@ -308,6 +343,18 @@ class ServingExport(Export[S]):
         return [(account.address, self._fate(account, passing)) for account in list(self._accounts.values())]
 
     def _fate(self, account: Account, passing: Passing) -> str:
+        if why := self.not_for(account.address, passing):
+            return why
+        word = self._fate_in_turn(account, passing)
+        unsent = word.startswith(("came before", "skipped"))
+        return "sent: again" if unsent and self._sent_again(account, passing) else word
+
+    def _sent_again(self, account: Account, passing: Passing) -> bool:
+        again = self._steering.sent_again(account.address)
+        mine = [one for one in again if one.first <= passing.seq <= one.last]
+        return bool(mine) and any(one.takes(self.known(passing)) for one in mine)
+
+    def _fate_in_turn(self, account: Account, passing: Passing) -> str:
         seq = passing.seq
         if seq <= account.start:
             return "came before this client"
@@ -315,6 +362,8 @@ class ServingExport(Export[S]):
             return f"held: {hold.reason}"
         if account.settled(seq) and seq not in account.released and (why := self._edits.fate(passing)):
             return why
+        if self._edits.never(seq):
+            return self._edits.fate(passing)
         if seq in account.joined:
             return "another line says it"
         if seq in account.skipped:
@@ -323,12 +372,11 @@ class ServingExport(Export[S]):
             return "sent" if account.released[seq] else "waiting"
         if seq > account.sent:
             return "waiting"
-        verdict = self.render(passing, forced=True)
+        if account.leapt_over(seq) and not account.settled(seq):
+            return "skipped: it waited when all that did was skipped"
+        verdict = self.say(account, passing, forced=True)
         if isinstance(verdict, Unmapped):
             return f"unmapped: {verdict.reason}"
+        if isinstance(verdict, Hold):  # it was held, in an earlier run of the engine, until another was sent for it
+            return "another line says it"
         return "tcp" if seq <= account.tcp else "sent"
-
-
-def _number(event: str | None) -> str:
-    """`1`, `01` and `001` are the same event."""
-    return (event or "").strip().lstrip("0")

@@ -7,6 +7,7 @@ from contextlib import suppress
 from ipaddress import ip_address
 from typing import ClassVar, TypeVar
 
+from console.exports.delivery import Account
 from console.exports.dialling import Dialler
 from console.exports.export import Desk, ExportSettings
 from console.exports.figures import figures, peer_state, state_word
@@ -56,6 +57,10 @@ class SocketExport(ServingExport[S]):
     def clients(self) -> int:
         """How many may be connected at once, where it listens."""
 
+    def pump(self, account: Account, peer: Peer) -> Pump:
+        """What serves a connection."""
+        return Pump(self, self.desk.feed, account, peer)
+
     def conversation(self, peer: Peer) -> Callable[[bytes], None]:
         """What is to be done with what a peer sends: nothing."""
         del peer
@@ -63,18 +68,14 @@ class SocketExport(ServingExport[S]):
 
     # --- life ---
 
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        try:
-            await self._load()
-            if self._dialler and self._dialler.where not in self._accounts:
-                self._newcomer(self._dialler.where)  # what comes before it can be reached is for it, too
-            reach = self._dialler.run if self._dialler else self._listen
-            async with asyncio.TaskGroup() as tasks:
-                for work in (reach, self._follow, self._tally, self._recheck):
-                    tasks.create_task(work())
-        finally:
-            await self._close()
+    async def begin(self) -> None:
+        """What comes before the target can be reached is for it, too."""
+        if self._dialler and self._dialler.where not in self._accounts:
+            self._newcomer(self._dialler.where)
+
+    async def reach(self) -> None:
+        """Connect, or listen."""
+        await (self._dialler.run() if self._dialler else self._listen())
 
     def mine(self, address: str) -> bool:
         """The target; or clients, and no target of the time when this export connected."""
@@ -99,18 +100,9 @@ class SocketExport(ServingExport[S]):
         self._down = ""
         self.desk.changed()
 
-    async def _follow(self) -> None:
-        """Stir everybody when there is something new."""
-        newest = self.desk.feed.newest
-        self._new.set()
-        while True:
-            await self.desk.feed.beyond(newest)
-            newest = self.desk.feed.newest
-            for pump, _ in self._pumps.values():
-                pump.stir.set()
-            self._new.set()
-
-    async def _close(self) -> None:
+    async def end(self) -> None:
+        """Let peers take what is on its way, part from them, and save the accounts."""
+        await self._steering.close()
         if self._listener:
             self._listener.close()
             self._listener = None
@@ -152,10 +144,11 @@ class SocketExport(ServingExport[S]):
         if account is None:
             account = self._newcomer(peer.address)
             self._trouble(Level.NOTE, f"new client {peer.address}")
-        pump = Pump(self, self.desk.feed, account, peer)
+        pump = self.pump(account, peer)
         task = asyncio.create_task(pump.run(self.overlap), name=f"{self.settings.name} to {peer.address}")
         task.add_done_callback(lambda task: self._pump_ended(peer, task))
         self._pumps[peer] = pump, task
+        self._tails[peer.address] = peer.tail
         peer.received = self.conversation(peer)
         account.since, account.away = self.now(), ""
         self.rebind()
@@ -174,6 +167,7 @@ class SocketExport(ServingExport[S]):
         if peer not in self._pumps:
             return
         pump, task = self._pumps.pop(peer)
+        pump.end_again(f"{peer.address} is gone: {reason}")
         if not task.done():
             task.cancel()
             self._ended.add(task)
@@ -181,7 +175,7 @@ class SocketExport(ServingExport[S]):
         if self._dialler:
             reason = self._dialler.why_gone(peer, reason)
         account = pump.account
-        others = [other.flight.position for other in self._pumps_of(account)]
+        others = [other.flight for other in self._pumps_of(account)]
         missing = account.lost(pump.flight, others, repeats=self.repeats)
         account.since, account.away = self.now(), reason
         if self._dialler:
@@ -204,15 +198,18 @@ class SocketExport(ServingExport[S]):
         connections = {account.address: self._peers_of(account) for account in self._accounts.values()}
         peers = tuple(peer_state(account, connections[address]) for address, account in self._accounts.items())
         word, reason = self._word() or state_word(peers, connections, self.now())
+        if paused := self._steering.paused:
+            word, reason = "paused", f"by {paused.by}" + (f"; {reason}" if reason else "")
         return ExportState(
             name=self.settings.name,
             type=self.settings.type,
             where=self._listener.where if self._listener else self.settings.connect or self.settings.listen,
             state=word,
             reason=reason,
+            paused_at=paused.since if paused else None,
             peers=peers,
             held_newest={seq: why for account in self._accounts.values() for seq, why in account.held_newest()},
-            **figures(peers, self._concerned),
+            **figures(peers, self._concerned.total()),
         )
 
     def _word(self) -> tuple[str, str] | None:

@@ -32,6 +32,7 @@ from console.model.rows import (
     Resolved,
     TimingState,
 )
+from console.model.selection import Selection
 from console.model.states import (
     ClockState,
     DeviceState,
@@ -90,6 +91,7 @@ __all__ = [
     "RetransmitEnd",
     "Risk",
     "Scalar",
+    "Selection",
     "Sheet",
     "Start",
     "Status",

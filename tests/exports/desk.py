@@ -10,7 +10,21 @@ from typing import Any
 from msgspec import structs
 
 from console.exports.export import Export
-from console.model import SECOND, Basis, Cursor, Highest, Kind, Level, Origin, Passing, Phase, Resolved, Status
+from console.model import (
+    SECOND,
+    Act,
+    Basis,
+    Cursor,
+    Highest,
+    Kind,
+    Level,
+    Origin,
+    Passing,
+    Phase,
+    Resolved,
+    Scalar,
+    Status,
+)
 from console.timing.tags import TagTable
 
 NOON = 1_776_853_742_123_456_700
@@ -59,6 +73,7 @@ class MemoryDesk:
         self.tags = TagTable()
         self.changes = 0
         self.pages = 0
+        self.noted: list[Act] = []
         self.numbered: dict[tuple[str, str, str], dict[int, int]] = {}
         self.connections: dict[str, str] = {}
         self.renumbered = 0
@@ -105,6 +120,12 @@ class MemoryDesk:
 
     def changed(self) -> None:
         self.changes += 1
+
+    def note(self, word: str, body: dict[str, Scalar], by: str) -> None:
+        self.noted.append(Act(seq=len(self.noted) + 1, wall=self.clock, word=word, body=body, by=by))
+
+    async def notes(self, word: str) -> list[Act]:
+        return [act for act in self.noted if act.word == word]
 
     async def number(self, export: str, connection: str, location: str, passings: Iterable[int]) -> dict[int, int]:
         given = self.numbered.setdefault((export, connection, location), {})

@@ -23,7 +23,7 @@ class PlainFormat:
     def __init__(self) -> None:
         self.cured: set[int] = set()
 
-    def why_not(self, one: Passing) -> str:
+    def not_for(self, address: str, one: Passing) -> str:
         return "other" if one.change == OTHER else ""
 
     def verdict(self, account: Account, one: Passing, *, forced: bool = False) -> Verdict:
@@ -97,7 +97,7 @@ class Deliveries(RuleBasedStateMachine):
     @rule()
     def tally(self) -> None:
         new = self.feed.passings[self.account.tallied :]
-        self.account.tally([one for one in new if not self.form.why_not(one)], self.feed.newest)
+        self.account.tally([one for one in new if not self.form.not_for("p", one)], self.feed.newest)
 
     # --- clients ---
 
@@ -148,7 +148,8 @@ class Deliveries(RuleBasedStateMachine):
     @rule(which=st.integers(0, 2))
     def lose(self, which: int) -> None:
         pump, _ = self.pumps.pop(which % len(self.pumps))
-        self.account.lost(pump.flight, [other.flight.position for other, _ in self.pumps], repeats=self.repeats)
+        pump.end_again("gone")
+        self.account.lost(pump.flight, [other.flight for other, _ in self.pumps], repeats=self.repeats)
 
     # --- the operator ---
 

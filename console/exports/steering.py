@@ -1,0 +1,190 @@
+"""What an operator does with a running export: pause it, skip what waits, have things sent again.
+
+Each is journaled as an act, so that a restart knows of it: a pause lasts until somebody ends it; what was skipped as it
+waited is never called sent; sending again is not resumed, and that is said.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+
+from msgspec import Struct
+
+from console.exports.delivery import Account
+from console.exports.export import Desk
+from console.exports.pump import Pump
+from console.exports.resend import Again, Wanted, as_body, as_range, in_words, of_body, wanted
+from console.model import Level, Scalar, Selection
+
+ACT = "export"
+"""The word of these acts; `export` and `do` in the body say which export, and what."""
+
+REPLY_WITHIN = 5.0
+"""Seconds after which whoever asked to have things sent again is told how far it is; it goes on."""
+
+
+class Paused(Struct, frozen=True):
+    """Who has stopped the export, and when (wall ns)."""
+
+    by: str
+    since: int
+
+
+class Steering:
+    """One export's operators. `accounts` and `pumps` are those of the export, `kept` saves an account."""
+
+    def __init__(
+        self,
+        name: str,
+        desk: Desk,
+        now: Callable[[], int],
+        accounts: Mapping[str, Account],
+        pumps: Callable[[Account], list[Pump]],
+        kept: Callable[[Account], None],
+    ) -> None:
+        self.paused: Paused | None = None
+        self.go = asyncio.Event()
+        """Set, unless it is paused."""
+        self.go.set()
+        self._name = name
+        self._desk = desk
+        self._now = now
+        self._accounts = accounts
+        self._pumps = pumps
+        self._kept = kept
+        self._resends: dict[asyncio.Task[None], list[Again]] = {}
+        self._last = 0
+        self._again: list[tuple[str, Wanted]] = []
+        """What went out again: to which address (empty: to all)."""
+
+    async def load(self) -> None:
+        """Take in what was done before the restart."""
+        begun: dict[Scalar, Wanted] = {}
+        for act in await self._desk.notes(ACT):
+            body = act.body
+            if body.get("export") != self._name:
+                continue
+            match body.get("do"):
+                case "pause":
+                    self.paused = Paused(act.by, act.wall)
+                case "resume":
+                    self.paused = None
+                case "skip":
+                    account = self._accounts.get(str(body["peer"]))
+                    if account:
+                        account.leaps.append((int(body["first"] or 0), int(body["last"] or 0)))
+                case "resend":
+                    begun[body["id"]] = of_body(body)
+                case "resent":
+                    if (what := begun.pop(body["id"], None)) and (upto := int(body["last"] or 0)) >= what.first:
+                        self._remember(str(body["peer"]), what, upto)
+        if self.paused:
+            self.go.clear()
+        for number, what in begun.items():
+            self._note("resent", "engine", id=number, peer="", last=0)
+            self._say(
+                Level.WARNING, f"sending {as_range(what)} again was cut short by the restart: ask for it once more"
+            )
+
+    # --- pause ---
+
+    def pause(self, by: str) -> None:
+        """Send nothing, until `resume`; what is being sent again ends here. Raises ValueError where it is paused."""
+        if self.paused:
+            raise ValueError(f"{self._name} is paused already, by {self.paused.by}")
+        self.paused = Paused(by, self._now())
+        self.go.clear()
+        self._note("pause", by)
+        self._end(f"{by} paused the export")
+        self._say(Level.WARNING, f"paused: nothing is sent until it is resumed ({by})")
+        self._desk.changed()
+
+    def resume(self, by: str) -> None:
+        """Go on where it was paused. Raises ValueError where it was not."""
+        if not self.paused:
+            raise ValueError(f"{self._name} is not paused")
+        self.paused = None
+        self.go.set()
+        self._note("resume", by)
+        self._say(Level.NOTE, f"resumed ({by})")
+        self._desk.changed()
+
+    # --- skip ---
+
+    def skip(self, accounts: Iterable[Account], tallied: int, by: str) -> int:
+        """Never send what waits now, as far as it is counted; how many."""
+        total = 0
+        for account in accounts:
+            if not account.waiting:
+                continue
+            pumps = self._pumps(account)
+            flying = [one.seq for pump in pumps for one in pump.flight.written if not one.released and not one.again]
+            leaps = len(account.leaps)
+            total += account.leap(max(account.met, tallied), flying)
+            for first, last in account.leaps[leaps:]:
+                self._note("skip", by, peer=account.address, first=first, last=last)
+            for pump in pumps:
+                pump.leap(account.sent)
+            self._kept(account)
+        return total
+
+    # --- send again ---
+
+    async def resend(self, chosen: Selection, accounts: Iterable[Account], by: str, peer: str) -> str:
+        """Send these once more to whoever is connected, between what is new; what became of them, in words, or how far
+        it is after a while. Raises ValueError where it cannot be."""
+        if self.paused:
+            raise ValueError(f"{self._name} is paused: resume it first")
+        what = await wanted(chosen, self._desk.feed)
+        if self._resends:
+            raise ValueError(f"{self._name} is sending something again already: wait for its end, or pause the export")
+        pumps = [pump for account in accounts for pump in self._pumps(account)]
+        if not pumps:
+            raise ValueError(f"{peer or 'nobody'} is{' not' if peer else ''} connected: there is nobody to send it to")
+        self._last = number = max(self._now(), self._last + 1)
+        self._note("resend", by, id=number, peer=peer, **as_body(what))
+        jobs = [Again(what) for _ in pumps]
+        for pump, job in zip(pumps, jobs, strict=True):
+            pump.again = job
+            pump.stir.set()
+        task = asyncio.create_task(self._see_through(number, peer, what, jobs, by), name=f"{self._name} resends")
+        self._resends[task] = jobs
+        task.add_done_callback(self._resends.pop)
+        await asyncio.wait([task], timeout=REPLY_WITHIN)
+        early = {job.ended for job in jobs if job.ended}
+        if not task.done():
+            return f"{in_words(jobs)} so far; it goes on, and an incident says when it has ended"
+        return in_words(jobs) + "".join(f"; ended early: {why}" for why in sorted(early))
+
+    async def _see_through(self, number: int, peer: str, what: Wanted, jobs: list[Again], by: str) -> None:
+        for job in jobs:
+            await job.over.wait()
+        upto = max(job.at for job in jobs)
+        self._remember(peer, what, upto)
+        self._note("resent", by, id=number, peer=peer, last=upto, sent=sum(job.counts["sent"] for job in jobs))
+        early = sorted({job.ended for job in jobs if job.ended})
+        ended = "".join(f"; ended early at #{upto}: {why}" for why in early)
+        level = Level.WARNING if early else Level.NOTE
+        self._say(level, f"{as_range(what)}: {in_words(jobs)} to {peer or 'all'}{ended} ({by})")
+
+    def sent_again(self, address: str) -> list[Wanted]:
+        """What went out again to this address, as far as it is known."""
+        return [what for peer, what in self._again if peer in ("", address)]
+
+    async def close(self) -> None:
+        """The engine or the export stops."""
+        self._end("the export stopped")
+        await asyncio.gather(*self._resends)
+
+    def _end(self, why: str) -> None:
+        for jobs in self._resends.values():
+            for job in jobs:
+                job.end(why)
+
+    def _remember(self, peer: str, what: Wanted, upto: int) -> None:
+        self._again.append((peer, what.up_to(upto)))
+
+    def _note(self, do: str, by: str, **body: Scalar) -> None:
+        self._desk.note(ACT, {"export": self._name, "do": do, **body}, by)
+
+    def _say(self, level: Level, text: str) -> None:
+        self._desk.trouble(level, self._name, text)
