@@ -26,9 +26,9 @@ class ExportDesk:
     def options(self, call: m.GetOptions) -> m.Options:
         """What can be set."""
         settings = self._settings(call.export) if call.export else None
-        kind = settings.type if settings else call.type
+        kind = settings.type if settings else call.kind
         rows = options(kind, settings) if kind else []
-        return m.Options(type=kind, types=list(EXPORTS), rows=rows)
+        return m.Options(kind=kind, kinds=list(EXPORTS), rows=rows)
 
     async def add(self, call: m.AddExport, who: str) -> m.Result:
         """One more."""

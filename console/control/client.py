@@ -171,9 +171,9 @@ class Client:
         """A table about a device, or (`device` empty) about the event."""
         return (await self._ask(m.GetSheet(device=device, name=name), m.Table)).sheet
 
-    async def options(self, export: str = "", *, type: str = "") -> Options:  # noqa: A002 - what the settings call it
-        """What can be set of `export`, or of one to come of this `type`; of neither: which types there are."""
-        return await self._ask(m.GetOptions(export=export, type=type), m.Options)
+    async def options(self, export: str = "", *, kind: str = "") -> Options:
+        """What can be set of `export`, or of one to come of the type `kind`; of neither: which types there are."""
+        return await self._ask(m.GetOptions(export=export, kind=kind), m.Options)
 
     async def refresh(self) -> EngineState:
         """The engine's state as it is now, not as it was pushed last."""

@@ -176,11 +176,11 @@ class Held(Struct, frozen=True, kw_only=True, tag="held"):
 
 
 class GetOptions(Struct, frozen=True, kw_only=True, tag="options"):
-    """What can be set of `export`, or of one to come of this `type`; of neither: which types there are. Answered with
-    Options."""
+    """What can be set of `export`, or of one to come of the type `kind`; of neither: which types there are. Answered
+    with Options."""
 
     export: str = ""
-    type: str = ""
+    kind: str = ""
 
 
 class AddExport(Struct, frozen=True, kw_only=True, tag="add export"):
@@ -315,8 +315,9 @@ class Detail(Struct, frozen=True, kw_only=True, tag="detail"):
 class Options(Struct, frozen=True, kw_only=True, tag="options"):
     """What can be set of an export."""
 
-    type: str
-    types: list[str]
+    kind: str
+    """Its type."""
+    kinds: list[str]
     """All types of exports there are."""
     rows: list[Option]
 
