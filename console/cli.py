@@ -164,6 +164,9 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     dump.add_argument("--format", choices=("csv", "json"), default="csv")
     dump.add_argument("--device", default="", help="only of this device")
 
+    export = command("export", "exports:list_", "list, add, change, remove exports while the engine runs")
+    _exports(export)
+
     sheet = command("sheet", "sheets:sheet", "a table as the screens show it, about a device or the event")
     sheet.add_argument("name", metavar="NAME")
     sheet.add_argument("device", nargs="?", default="", metavar="DEVICE", help="only of this device")
@@ -220,6 +223,36 @@ def _look(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--fps", type=int, default=nothing, metavar="N", help="draw N times a second at most")
     sub.add_argument("--ascii", action="store_true", default=off, help="no box drawing")
     sub.add_argument("--no-bell", action="store_true", default=off, help="no bell on a new alarm")
+
+
+def _exports(export: argparse.ArgumentParser) -> None:
+    """What can be done to exports."""
+    verbs = export.add_subparsers(metavar="ACTION", required=True, title="actions")
+
+    def verb(name: str, run: str, text: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=text, description=text, epilog=EXITS)
+        sub.formatter_class = argparse.RawDescriptionHelpFormatter
+        sub.set_defaults(run=f"exports:{run}")
+        _places(sub, default=argparse.SUPPRESS)
+        return sub
+
+    listed = verb("list", "list_", "how they stand; with a name, all that can be set of that one")
+    listed.add_argument("name", nargs="?", default="", metavar="EXPORT")
+    listed.add_argument("--json", action="store_true", help="one JSON object per export")
+
+    add = verb("add", "add", "one more, into the settings and to work at once")
+    add.add_argument("name", metavar="EXPORT", help="what it is to be called")
+    add.add_argument("values", nargs="+", metavar="KEY=VALUE", help="type=..., listen=HOST:PORT or connect=HOST:PORT")
+
+    change = verb("set", "change", "other settings for one, which starts anew with them")
+    change.add_argument("name", metavar="EXPORT")
+    change.add_argument("values", nargs="+", metavar="KEY=VALUE", help="KEY= alone brings the default back")
+
+    remove = verb("remove", "remove", "one less; its account stays in the journal")
+    remove.add_argument("name", metavar="EXPORT")
+
+    for sub in (change, remove):
+        sub.add_argument("--yes", metavar="EXPORT", default="", help="its name: do it although clients are connected")
 
 
 def _sheets(sub: argparse.ArgumentParser, argv: list[str]) -> None:

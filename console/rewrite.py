@@ -79,6 +79,8 @@ class SettingsFile:
             while lines and lines[-1].lstrip().startswith("#"):
                 lines.pop()
             before, after = "".join(lines), text[end:]
+            if not after.strip():
+                return before.rstrip("\n") + "\n"
             return before + (after.lstrip("\n") if before.endswith("\n\n") else after)
 
         return self._rewrite(change)
