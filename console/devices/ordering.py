@@ -44,7 +44,12 @@ class Orders:
         task = asyncio.create_task(self._carry_out(driver, order), name=f"{self._device}: a command")
         self._running[task] = order
         task.add_done_callback(self._done)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            raise ConnectionError(f"{self._device}: {order.words}: it was cut off before it began") from None
 
     def cut(self, reason: str) -> None:
         """The link is lost: end everything."""
@@ -65,8 +70,10 @@ class Orders:
         return Reply(ok=True, text=f"stopped: {', '.join(stopped)}")
 
     def _cut(self, task: "asyncio.Task[Reply]", why: str) -> None:
-        self._why.setdefault(task, why)
-        task.cancel(why)
+        """Once only: a second time would cut off what a command does to leave its device in good order."""
+        if task not in self._why:
+            self._why[task] = why
+            task.cancel(why)
 
     def _done(self, task: "asyncio.Task[Reply]") -> None:
         self._running.pop(task, None)

@@ -242,7 +242,7 @@ class DeviceRunner:
             task = asyncio.current_task()
             if task and task.cancelling():  # we are to end, whatever the driver failed at meanwhile
                 raise asyncio.CancelledError from failures
-            raise failures.exceptions[0] from None
+            raise _cause(failures) from None
         finally:
             self._session = None
             self._orders.cut(reason)
@@ -441,6 +441,13 @@ class DeviceRunner:
 def _kind(flaw: str) -> str:
     """What flaws of one kind have in common: `checksum` of `checksum: got 06B4, computed 06B3`."""
     return re.sub(r"\d+", "n", re.split("[:;]", flaw, maxsplit=1)[0])
+
+
+def _cause(failures: Exception) -> Exception:
+    """What failed first: a driver may have groups of tasks of its own."""
+    while isinstance(failures, ExceptionGroup):
+        failures = failures.exceptions[0]
+    return failures
 
 
 def _named(error: Exception) -> str:

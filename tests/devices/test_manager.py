@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from console.devices import DRIVERS, driver_class, runner
-from console.devices.driver import CommandError, DeviceSettings
+from console.devices.driver import CommandError, DeviceSettings, Reply
 from console.devices.manager import Manager, endpoint_for
 from console.devices.ordering import STOP
 from console.links.link import Endpoint
@@ -327,6 +327,17 @@ async def test_a_driver_whose_attending_fails_is_restarted(bench: Bench) -> None
     assert [text.partition(" (")[0] for text in bench.desk.told(Level.ALARM)] == ["the driver failed"]
 
 
+async def test_attending_that_finds_the_link_gone_is_no_failure_of_the_driver(bench: Bench) -> None:
+    gone = ConnectionError("the link is gone")
+    Scripted.attend_fails = [ExceptionGroup("tasks", [ExceptionGroup("of a task", [gone])])]
+    await bench.start(device())
+    await until(lambda: not Scripted.attend_fails)
+    await bench.reaches(LinkState.OPEN)
+    await until(lambda: bench.desk.told(Level.ALARM))
+    assert bench.desk.told(Level.ALARM) == ["link lost: the link is gone"]
+    assert Scripted.made == 1
+
+
 async def test_a_driver_that_cannot_be_made_harms_no_other(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(DRIVERS, "broken", "tests.devices.no_such_module:Broken")
     await bench.start(DeviceSettings(name="b", type="broken", port="/dev/null"), device())
@@ -443,6 +454,43 @@ async def test_what_takes_long_can_be_stopped_by_anyone(bench: Bench) -> None:
     with pytest.raises(ConnectionError, match=r"ASK who\?: stopped by ann"):
         await asked
     assert "STOP" in [command.words for command in bench.state().commands]
+
+
+async def test_a_second_stop_does_not_cut_off_the_tidying_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, tidy, tidied = asyncio.Event(), asyncio.Event(), []
+
+    async def command(driver: Scripted, order: Order) -> Reply:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await tidy.wait()
+            tidied.append(order.words)
+        raise AssertionError
+
+    monkeypatch.setattr(Scripted, "command", command)
+    await bench.start(device())
+    await bench.reaches(LinkState.OPEN)
+    asked = asyncio.create_task(bench.manager.command("d", Order(words="ASK time", by="anna")))
+    await begun.wait()
+    for who in ("anna", "bert"):
+        assert (await bench.manager.command("d", Order(words="STOP", by=who))).text == "stopped: ASK time"
+    bench.cables["d"].cut("pulled out")
+    await bench.reaches(LinkState.DOWN)
+    tidy.set()
+    with pytest.raises(ConnectionError, match="stopped by anna"):
+        await asked
+    assert tidied == ["ASK time"]
+
+
+async def test_a_command_cut_off_before_it_began_is_told_so(bench: Bench) -> None:
+    await bench.start(device())
+    await bench.reaches(LinkState.OPEN)
+    asked = asyncio.create_task(bench.manager.command("d", Order(words="ASK time", by="anna")))
+    await asyncio.sleep(0)
+    await bench.manager.command("d", Order(words="STOP", by="bert"))
+    with pytest.raises(ConnectionError, match="cut off before it began"):
+        await asked
 
 
 async def test_a_command_goes_on_when_who_asked_has_gone(bench: Bench) -> None:
