@@ -8,41 +8,30 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from console.codecs.otimcon import encode
 from console.codecs.otimcon_records import (
     BackupBegin,
-    BackupReset,
-    Blank,
-    CardError,
-    CardFull,
+    BackupEnd,
+    BackupLine,
     CardSeen,
-    Cleared,
-    Control,
-    DebugText,
-    Heading,
     Help,
     Mode,
     Pong,
-    PrintLine,
     Prompt,
     Punch,
-    Readout,
-    ReadoutEnd,
-    ReadoutLine,
     Record,
     Refused,
     Starting,
-    Time,
-    UnknownArgument,
     Version,
-    Voltage,
     Waiting,
-    Warned,
     Written,
 )
 from console.devices.driver import Outlet
+from console.devices.otimcon_answers import APART, answers, mangled
 
 ANSWER = 2.0
 """Seconds to wait for an answer. A card that is just being served takes most of a second."""
 QUIET = 0.3
 """Seconds of silence after which an answer of unknown form is over."""
+LINE_GAP = 1.0
+"""Seconds without another line after which a backup has broken off."""
 WAKE_GAP, WAKE_FOR, WAKE_DEEP = 0.04, 3.0, 25.0
 """A sleeping station listens for some 30 ms at a time, and misses what is sent meanwhile; from deep sleep it takes
 longer (section 7)."""
@@ -52,25 +41,6 @@ NAPPERS = frozenset({"", "0.18", "0.19"})
 """Versions that sleep unless they were built otherwise; one that has not said its version may be such a one."""
 OURS = "keep-awake"
 """Who asks where nobody did: such questions wake a station from its light sleep only."""
-
-_APART = (
-    Blank,
-    CardError,
-    CardFull,
-    CardSeen,
-    Cleared,
-    DebugText,
-    Heading,
-    PrintLine,
-    Prompt,
-    Punch,
-    Readout,
-    ReadoutEnd,
-    ReadoutLine,
-    Starting,
-    Written,
-)
-"""What belongs to no answer: cards come at any time, and so do the prompts of answers before."""
 
 
 class Listener:
@@ -113,7 +83,7 @@ class Turn(Listener):
     def send(self, words: str) -> None:
         """Send one line, as it is. Raises ConnectionError without a link, ValueError for what no station can read."""
         self.forget()
-        self._station.asked = words
+        self._station.sends(words)
         self._station.outlet.send(encode(words), by=self._by, label=words)
 
     async def ask(self, words: str, *, timeout: float | None = None, once: bool = False) -> list[Record]:
@@ -131,7 +101,7 @@ class Turn(Listener):
         once = once or words.startswith("WRITE")
         try:
             answer = await self._answer(words, timeout or ANSWER)
-            if once or not _mangled(words, answer):
+            if once or not mangled(words, answer):
                 return answer
         except TimeoutError:
             self._station.missed()
@@ -144,13 +114,7 @@ class Turn(Listener):
         """Send any line, and return whatever comes back, until nothing more does; empty: silence for `timeout` seconds
         (default: ANSWER)."""
         self.send(line)
-        found: list[Record] = []
-        try:
-            found.append(await self.next(timeout or ANSWER))
-            while True:
-                found.append(await self.next(QUIET))
-        except TimeoutError:
-            return [record for record in found if not isinstance(record, _APART)]
+        return [record async for record in self._until_quiet(timeout or ANSWER)]
 
     async def ping(self, timeout: float | None = None) -> Record:
         """Pong, or UnknownArgument of a version up to 0.19: what was asked before is answered now. Raises as `ask`,
@@ -166,19 +130,30 @@ class Turn(Listener):
                 record = await self.next()
                 if isinstance(record, Prompt) and answer and isinstance(answer[-1], Help):
                     return answer
-                if isinstance(record, _APART) or (words == "PING" and not _answers(words, record)):
+                if isinstance(record, APART) or (words == "PING" and not answers(words, record)):
                     continue  # what comes before the answer to a PING is of no account: it ends all that was before
                 answer.append(record)
                 self.took = time.monotonic() - sent
-                if _answers(words, record):
+                if answers(words, record):
                     break
         if isinstance(record, Waiting | Refused | BackupBegin) or words.startswith("WRITE"):
             return answer  # no prompt comes
-        with suppress(TimeoutError):
-            while not isinstance(record := await self.next(QUIET), Prompt):
-                if not isinstance(record, _APART):
-                    answer.insert(-1, record)  # a board without backup excuses itself after its answer
+        async for record in self._until_quiet(QUIET, prompt=True):
+            answer.insert(-1, record)  # a board without backup excuses itself after its answer
         return answer
+
+    async def _until_quiet(self, first: float, *, prompt: bool = False) -> AsyncIterator[Record]:
+        """What comes of an answer, the first within `first` seconds, until no more does, or `prompt` ends it.
+
+        What cards cause does not count: one that cannot be read is told 15 to 20 times a second while it lies there.
+        """
+        now = asyncio.get_running_loop().time
+        until = now() + first
+        with suppress(TimeoutError):
+            while not isinstance(record := await self.next(until - now()), Prompt) or not prompt:
+                if not isinstance(record, APART):
+                    until = now() + QUIET
+                    yield record
 
 
 class Station:
@@ -189,8 +164,6 @@ class Station:
         self.outlet = outlet
         self.keep_awake = keep_awake
         """Seconds between the driver's PINGs; 0: none."""
-        self.asked = ""
-        """The line sent last."""
         self.version = ""
         """As it said; empty: it has not."""
         self.mode = ""
@@ -210,6 +183,10 @@ class Station:
         self._prompted: float | None = None
         """When a prompt or a card came last, on the monotonic clock."""
         self._waking = self._silent = False
+        self._prints_backup = False
+        """It sends the lines of its backup; other lines than a short one, it loses meanwhile (section 5)."""
+        self._text = ""
+        """What it was told last to write as a name."""
         self._buffer = bytearray(30)
         """What WRITE has left in the station's memory, as far as it was us."""
 
@@ -234,9 +211,18 @@ class Station:
         async with self._talk:
             turn = Turn(self, by)
             with self._hearing(turn):
+                if self._prints_backup:
+                    await self._let_print(turn)
                 if ready and self.dozes():
                     await self.rouse(turn, deep=by != OURS)
                 yield turn
+
+    async def _let_print(self, turn: Turn) -> None:
+        """Wait for the end of a backup whose download was stopped."""
+        with suppress(TimeoutError):
+            while self._prints_backup:
+                await turn.next(LINE_GAP)
+        self._prints_backup = False
 
     @contextmanager
     def listen(self) -> Iterator[Listener]:
@@ -312,10 +298,16 @@ class Station:
 
     def opened(self) -> None:
         """A new link: nothing is known of the station, but what it was to write, which it keeps unless it is reset."""
-        self.version = self.mode = self.asked = ""
+        self.version = self.mode = ""
         self.garbled = 0
-        self._prompted, self._silent = None, False
+        self._prompted, self._silent, self._prints_backup = None, False, False
         self.restarted.clear()
+
+    def sends(self, words: str) -> None:
+        """The station is about to get this line."""
+        match words.split():
+            case ["WRITE", "INFO", *name]:
+                self._text = " ".join(name)[:28]
 
     def heard(self, record: Record) -> None:
         """The station has printed this."""
@@ -323,6 +315,8 @@ class Station:
         self._silent = False
         if isinstance(record, Prompt | Punch | CardSeen | Pong | Starting):
             self._prompted = time.monotonic()
+        if isinstance(record, BackupBegin | BackupLine | BackupEnd | Starting):
+            self._prints_backup = isinstance(record, BackupBegin | BackupLine)
         match record:
             case Version(number):
                 self.version = number
@@ -344,9 +338,8 @@ class Station:
             self.pending = f"WRITE CONTROL {job.control} {job.time}"
             self._buffer[:5] = b"\xff" * 5
             return
-        text = " ".join(self.asked.split()[2:])[:28] if self.asked.startswith("WRITE INFO") else "?"
-        self.pending = f"WRITE INFO {text}"
-        self._buffer[: len(text) + 1] = f"{text} ".encode()
+        self.pending = f"WRITE INFO {self._text}"
+        self._buffer[: len(self._text) + 1] = f"{self._text} ".encode()
 
     def _wrote(self, job: str) -> None:
         self.pending = ""
@@ -364,37 +357,3 @@ class Station:
             yield
         finally:
             self._listeners.remove(listener)
-
-
-def _answers(words: str, record: Record) -> bool:
-    """Whether `record` ends the answer to `words`. There are no request numbers, only kinds of lines."""
-    if isinstance(record, UnknownArgument):
-        return (
-            not words.startswith("PING") or record.word == "PING"
-        )  # unknown up to 0.19, and proof of life all the same
-    match words.split()[:2]:
-        case ["PING", *_]:
-            return isinstance(record, Pong)
-        case ["GET" | "SET", "CTRL"]:  # outside the control modes, 0.2 and later say which mode it is instead
-            return isinstance(record, Control | Mode)
-        case ["GET" | "SET", "MODE"]:
-            return isinstance(record, Mode)
-        case ["GET" | "SET", "TIME"]:
-            return isinstance(record, Time)
-        case ["GET", "VERSION"]:
-            return isinstance(record, Version)
-        case ["GET", "VOLTAGE"]:
-            return isinstance(record, Voltage)
-        case ["GET", "BACKUP"]:
-            return isinstance(record, BackupBegin | Warned)
-        case ["SET", "RESET_BACKUP"]:
-            return isinstance(record, BackupReset | Warned)
-        case ["WRITE", *_]:
-            return isinstance(record, Waiting | Warned | Refused)
-        case _:
-            return False
-
-
-def _mangled(words: str, answer: list[Record]) -> bool:
-    """Whether the station read something else than `words`, because it slept through half of it."""
-    return isinstance(answer[-1], UnknownArgument) and answer[-1].word not in words.split()

@@ -238,6 +238,37 @@ async def test_a_lost_link_and_stop_end_it(monkeypatch: pytest.MonkeyPatch, tmp_
     journaled.journal.close()
 
 
+async def test_what_is_asked_after_stop_waits_until_the_station_has_printed_it_all(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with at_work(monkeypatch, tmp_path) as (desk, _, station):
+        held: list[bytes] = []
+        write = station.port.write
+        # It prints for seconds, and answers nothing else meanwhile.
+        monkeypatch.setattr(station.port, "write", held.append)
+        downloading = desk.ordered("GET BACKUP")
+        await until(lambda: held)
+        write(held.pop(0))  # the answer to GET CTRL
+        await until(lambda: held)
+        write(held.pop(0))  # to GET TIME
+        await until(lambda: held)
+        backup = held.pop(0)
+        write(backup[:5000])
+        await until(lambda: desk.job == "reading the backup")
+        await desk.order("STOP")
+        with pytest.raises(ConnectionError, match="stopped by ann"):
+            await downloading
+        sent = len(desk.desk.sent())
+        asked = desk.ordered("GET TIME")
+        for at in range(5000, len(backup), 5000):
+            await asyncio.sleep(0)
+            assert len(desk.desk.sent()) == sent
+            write(backup[at : at + 5000])
+        monkeypatch.setattr(station.port, "write", write)
+        assert (await asked).ok
+        assert desk.desk.sent()[sent:] == ["GET TIME"]
+
+
 async def test_what_has_no_backup_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     async with at_work(monkeypatch, tmp_path, version="0.14") as (desk, _, _):
         with pytest.raises(CommandError, match="this firmware does not know it"):

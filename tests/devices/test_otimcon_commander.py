@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
+from console.codecs.otimcon_records import Pong
 from console.devices import otimcon_station, otimcon_write
 from console.devices.driver import CommandError, Reply
 from console.devices.manager import Manager
@@ -157,6 +158,25 @@ async def test_raw_lines() -> None:
         assert "silence" in silent.text
         assert (await talk.tell("RAW SET CTRL 12abc")).text == "Control:12"
         assert (await talk.tell("RAW ? SET")).text.startswith("Set options; ")
+
+
+@pytest.mark.parametrize("words", ["BLEEP", "RAW BLEEP", "RAW GET MODE"])
+async def test_an_answer_ends_although_a_card_is_told_again_and_again(words: str) -> None:
+    async with attended() as talk:
+        await known(talk)
+
+        async def lies_there() -> None:
+            while True:
+                talk.cable.write(b"Error: Card not prepared\r\n")
+                await asyncio.sleep(0)
+
+        lying = asyncio.create_task(lies_there())
+        try:
+            async with asyncio.timeout(5):
+                reply = await talk.tell(words)
+        finally:
+            lying.cancel()
+        assert reply.ok is (True if words.endswith("MODE") else None)
 
 
 # --- what may go wrong is asked before --------------------------------------------------------------------------------
@@ -380,6 +400,19 @@ async def test_a_shorter_text_would_get_the_tail_of_a_longer_one() -> None:
         talk.station.touch(Card(uid=b"\1\2\3\4"), hold=0)
         assert (await shorter).ok
     assert card.name.rstrip(b"\0") == b"ABCDEFGHIJ "
+
+
+async def test_a_text_whose_answer_came_late_is_remembered_all_the_same() -> None:
+    async with attended(mode="WRITER") as talk:
+        await known(talk)
+        async with talk.driver.station.turn("ann") as turn:
+            turn.send("WRITE INFO ABCDEFGHIJ")
+            turn.send("PING")
+            while not isinstance(await turn.next(1), Pong):
+                pass
+        assert talk.driver.facts["pending"] == "WRITE INFO ABCDEFGHIJ: waiting for its card"
+        with pytest.raises(CommandError, match="end of something longer"):
+            await talk.tell("WRITE INFO Bo")
 
 
 async def test_one_write_at_a_time() -> None:
