@@ -6,8 +6,8 @@ is sent until the reader has been quiet for `AWAY` seconds. The firmware ignores
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import repeat
 from typing import Any, ClassVar
 
@@ -16,7 +16,6 @@ from msgspec import Struct
 from console.codecs.otimcon_records import (
     CardError,
     DebugText,
-    Mode,
     Starting,
     Waiting,
     Written,
@@ -25,7 +24,8 @@ from console.devices.driver import CommandError, Driver, Reply
 from console.devices.otimcon_lists import Row, control, controls, key, names
 from console.devices.otimcon_station import Listener, Station
 from console.devices.otimcon_workflow import Workflow
-from console.model import Argument, CommandInfo, Level, Order, Risk, Scalar
+from console.devices.otimcon_writer import risk, writer
+from console.model import Argument, CommandInfo, Order, Risk, Scalar
 
 AWAY = 1.5
 """Seconds for a written card to be taken away. The firmware takes a card seen again within 1 s for the same contact."""
@@ -99,13 +99,7 @@ class Cards(Workflow):
 
     def risk(self, info: CommandInfo, values: Sequence[str]) -> Risk:
         """See Workflow: in another mode than WRITER it asks first."""
-        mode = self.station.mode
-        if mode == "WRITER":
-            return Risk(changes=True)
-        return Risk(
-            changes=True,
-            destroys=f"mode changes to WRITER, and back to {mode or 'what it is'} afterwards: no punches meanwhile",
-        )
+        return risk(self.station.mode)
 
     async def run(self, info: CommandInfo, values: Sequence[str], order: Order) -> Reply:
         """Check the whole list, then write it. Raises as `Workflow.run`."""
@@ -129,10 +123,9 @@ class Cards(Workflow):
         return run, {_number(body.get("row")) for body in acts if body.get("run") == run and body.get("ok")}
 
     async def _write(self, batch: "Batch", rows: Iterable[tuple[int, Row]]) -> Reply:
-        by = batch.order.by
         self.begin(batch.order, "the station is set to WRITER", done=batch.done, total=batch.total)
         try:
-            async with self._writer(by):
+            async with writer(self, batch.order.by):
                 with self.station.listen() as reader:
                     for number, row in rows:
                         await self._card(batch, number, row, reader)
@@ -147,23 +140,6 @@ class Cards(Workflow):
         finally:
             self.end()
         return Reply(ok=True, text=f"all {batch.total} cards written")
-
-    @asynccontextmanager
-    async def _writer(self, by: str) -> AsyncIterator[None]:
-        """The station is in mode WRITER for as long as the block lasts."""
-        was = await self.ask("GET MODE", by, Mode)
-        if was.mode == "FROZEN_CONTROL":
-            raise CommandError("the station is frozen at a time, and would come back frozen at another: SET MODE first")
-        try:
-            if was.mode != "WRITER" and (now := await self.ask("SET MODE WRITER", by, Mode)).mode != "WRITER":
-                raise CommandError(f"the station stays in mode {now.mode}: it was not set to WRITER")
-            yield
-        finally:
-            with suppress(TimeoutError, CommandError, ConnectionError):
-                if was.mode != "WRITER":
-                    await self.ask(f"SET MODE {was.mode}{' POS' * was.pos}", by, Mode)
-            if self.station.mode != was.mode:
-                self.outlet.trouble(Level.WARNING, f"left in mode WRITER, was {was.mode}: set it back with SET MODE")
 
     async def _card(self, batch: "Batch", number: int, row: Row, reader: Listener) -> None:
         """Have the next card that can be written get `row`."""

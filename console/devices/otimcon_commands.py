@@ -170,8 +170,7 @@ def moment(digits: str) -> datetime:
 
 def text(given: str) -> str:
     """A name as the station writes it, with single blanks. Raises ValueError."""
-    name = " ".join(given.split(" ")).strip()
-    name = re.sub(" +", " ", name)
+    name = re.sub(" +", " ", given).strip()
     if not (name.isascii() and name.isprintable()):
         raise ValueError(f"{given!r} is not ASCII: the station would drop its other letters")
     if not name:

@@ -2,21 +2,16 @@
 
 import csv
 import hashlib
-import re
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from pathlib import PurePath
 
 from msgspec import Struct
 
-from console.codecs.otimcon import FINISH, START
+from console.devices import otimcon_commands as table
 from console.devices.driver import CommandError
 
-NAME = 28
-"""Characters of a name that the firmware writes; its README says 30."""
 TOLD = 5
 """Faults that are told of one file."""
-_NAMED = {"START": START, "FINISH": FINISH}
 
 
 class Row(Struct, frozen=True):
@@ -53,18 +48,6 @@ def key(rows: Sequence[Row]) -> str:
     return hashlib.sha256("\n".join(row.words for row in rows).encode()).hexdigest()[:12]
 
 
-def moment(digits: str) -> datetime:
-    """A real date and time of 14 digits, as the station takes them without looking. Raises ValueError."""
-    expected = "14 digits, YYYYMMDDhhmmss, of a real date from 2000 to 2099"
-    try:
-        found = datetime.strptime(digits, "%Y%m%d%H%M%S") if re.fullmatch(r"[0-9]{14}", digits) else None  # noqa: DTZ007
-    except ValueError:
-        found = None
-    if found is None or not 2000 <= found.year <= 2099:
-        raise ValueError(f"time {digits!r} must be {expected}")
-    return found
-
-
 def _rows(text: str, file: str, header: str, read: Callable[[list[str]], tuple[str, str]]) -> list[Row]:
     name = PurePath(file).name
     rows: list[Row] = []
@@ -96,13 +79,10 @@ def _delimiter(text: str) -> str:
 
 
 def _name(cells: list[str]) -> tuple[str, str]:
-    name = " ".join(cells[0].split())
-    if not name:
+    words = " ".join(cells[0].split())
+    if not words:
         raise ValueError("there is no name in its first column")
-    if not (name.isascii() and name.isprintable()):
-        raise ValueError(f"{name!r} is not ASCII: the station would drop its other letters")
-    if len(name) > NAME:
-        raise ValueError(f"{name!r} has {len(name)} characters; a card takes {NAME}")
+    name = table.text(words)
     return f"WRITE INFO {name}", name
 
 
@@ -112,10 +92,5 @@ def _two(cells: list[str]) -> tuple[str, str]:
 
 
 def _control(number: str, time: str) -> tuple[str, str]:
-    given = _NAMED.get(number.upper(), number)
-    known = {str(one): one for one in range(1, 255)}
-    control_ = known.get(str(given))
-    if control_ is None:
-        raise ValueError(f"control {number!r} must be 1 to 250, START or FINISH (253 and 254 are taken too)")
-    at = moment(time)
-    return f"WRITE CONTROL {control_} {time}", f"control {number.upper()} at {at:%Y-%m-%d %H:%M:%S}"
+    at = table.moment(time)
+    return f"WRITE CONTROL {table.control(number)} {time}", f"control {number.upper()} at {at:%Y-%m-%d %H:%M:%S}"

@@ -6,6 +6,7 @@ right time) is not counted twice: a bad contact would use up numbers.
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
@@ -303,7 +304,9 @@ def _parsed(values: Sequence[str]) -> tuple[int | None, str, frozenset[str]]:
         raise CommandError(f"NEXT STATION: steps {steps!r} must be some of {','.join(STEPS)}")
     if not given:
         return None, mode, chosen
-    control = {"START": START, "FINISH": FINISH}.get(given.upper()) or (int(given) if given.isdecimal() else 0)
+    control = {"START": START, "FINISH": FINISH}.get(given.upper()) or (
+        int(given) if re.fullmatch("[0-9]{1,3}", given) else 0
+    )
     if not (1 <= control <= LAST or control in (START, FINISH)):
         raise CommandError(f"NEXT STATION: control {given!r} must be 1 to {LAST}, START or FINISH")
     return control, mode, chosen

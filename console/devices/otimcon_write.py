@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import ClassVar
 
-from console.codecs.otimcon_records import CardError, Mode, Starting, Written
+from console.codecs.otimcon_records import CardError, Starting, Written
 from console.devices import otimcon_commands as table
 from console.devices.driver import CommandError, Reply
 from console.devices.otimcon_replies import reply
 from console.devices.otimcon_station import Listener
-from console.devices.otimcon_workflow import Workflow, asked
-from console.model import CommandInfo, Level, Order, Risk
+from console.devices.otimcon_workflow import Workflow
+from console.devices.otimcon_writer import risk, writer
+from console.model import CommandInfo, Order, Risk
 
 AGAIN = 2.0
 """Seconds after a FAIL within which the station, which tries again while the card lies there, may still succeed."""
@@ -26,11 +26,7 @@ class Write(Workflow):
     def risk(self, info: CommandInfo, values: Sequence[str]) -> Risk:
         """See Workflow: in another mode than WRITER it asks first."""
         table.line_of(info, values, self.station.version)
-        mode = self.station.mode
-        if mode == "WRITER":
-            return Risk(changes=True)
-        back = f"mode changes to WRITER, and back to {mode or 'what it is'} afterwards: no punches meanwhile"
-        return Risk(changes=True, destroys=back)
+        return risk(self.station.mode)
 
     async def run(self, info: CommandInfo, values: Sequence[str], order: Order) -> Reply:
         """Have the next card written, and wait for it."""
@@ -43,31 +39,23 @@ class Write(Workflow):
                 f"({self.station.pending or 'an earlier WRITE'}): let a card take that first, or reset the station"
             )
         self.begin(order, "asking the station")
-        was: Mode | None = None
         sent = False
         try:
-            with self.station.listen() as cards:
-                async with self.station.turn(order.by) as turn:
-                    was = await asked(turn, "GET MODE", Mode)
-                    if was.mode == "FROZEN_CONTROL":
-                        raise CommandError("it is frozen at a time, and would come back frozen at now: SET MODE first")
-                    if was.mode != "WRITER":
-                        await asked(turn, "SET MODE WRITER", Mode)
-                    cards.forget()
+            async with writer(self, order.by):
+                with self.station.listen() as cards:
                     sent = True
-                    answer = await turn.ask(line)
-                taken = reply(line, answer, self.station.version, self.outlet.wall(), self.outlet.zone)
-                if not taken.ok:
-                    return taken
-                self.progress("waiting for its card")
-                done = await self._card(cards)
+                    answer = await self.station.ask(line, order.by)
+                    taken = reply(line, answer, self.station.version, self.outlet.wall(), self.outlet.zone)
+                    if not taken.ok:
+                        return taken
+                    self.progress("waiting for its card")
+                    done = await self._card(cards)
         except asyncio.CancelledError as stopped:
             if not (str(stopped) and sent):
                 raise
             kept = "the station still has it pending, over any change of mode: the next card in mode WRITER gets it"
             raise asyncio.CancelledError(f"{stopped}; {kept}, unless you reset it") from None
         finally:
-            await self._back(was, order.by)
             self.end()
         return Reply(ok=done.ok, text=f"{done.text} ({README})") if info is table.WRITE_CTRL else done
 
@@ -90,13 +78,3 @@ class Write(Workflow):
                     fault = text
                 case Starting():
                     raise CommandError("the station was reset, and has forgotten it: nothing was written")
-
-    async def _back(self, was: Mode | None, by: str) -> None:
-        """Set the mode that it was in."""
-        if was is None or was.mode in ("WRITER", "FROZEN_CONTROL") or self.station.mode != "WRITER":
-            return
-        with suppress(TimeoutError, CommandError, ConnectionError):
-            now = await self.ask(f"SET MODE {was.mode}{' POS' * was.pos}", by, Mode)
-            if now.mode == was.mode:
-                return
-        self.outlet.trouble(Level.WARNING, f"left in mode WRITER, was {was.mode}: set it back with SET MODE")

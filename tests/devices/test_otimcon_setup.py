@@ -149,7 +149,13 @@ async def test_what_a_plan_risks_is_asked_once(monkeypatch: pytest.MonkeyPatch) 
         assert risk("ctl", "NEXT STATION 31 READOUT mode") == Risk(changes=True)
         assert "backup of every station" in risk("ctl", "NEXT STATION 31 CONTROL control,backup").destroys
         assert "ERASES EVERY CARD" in risk("ctl", "NEXT STATION 31 CLEAR").destroys
-        for wrong in ("NEXT STATION 0", "NEXT STATION 253", "NEXT STATION x", "NEXT STATION 1 CONTROL bleep"):
+        for wrong in (
+            "NEXT STATION 0",
+            "NEXT STATION 253",
+            f"NEXT STATION {'9' * 5000}",
+            "NEXT STATION x",
+            "NEXT STATION 1 CONTROL bleep",
+        ):
             with pytest.raises(CommandError, match="NEXT STATION"):
                 risk("ctl", wrong)
             with pytest.raises(CommandError, match="NEXT STATION"):
