@@ -144,6 +144,17 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     take_over.add_argument("device")
     take_over.add_argument("passings", nargs="*", type=int, metavar="PASSING", help="only these; without: all of it")
 
+    resend = command("resend", "resend:resend", "have an export send passings again, to whoever is connected")
+    resend.add_argument("export", metavar="EXPORT")
+    place = "SEQ|TIME"
+    resend.add_argument("--from", dest="begin", metavar=place, default="", help="a passing's number, or when it came")
+    resend.add_argument("--to", dest="end", metavar=place, default="", help="the last one; as HH:MM[:SS]")
+    resend.add_argument("--frame", type=int, metavar="SEQ", help="from the first passing of this frame, or behind it")
+    resend.add_argument("--point", default="", help="only at this timing point")
+    resend.add_argument("--bib", default="", help="only of this bib")
+    resend.add_argument("--all", dest="everything", action="store_true", help="all of the event")
+    resend.add_argument("--peer", metavar="ADDRESS", help="only to this one")
+
     sync = command("sync-all", "sync:sync_all", "set the clocks of all OTIMCON stations from this machine's")
     sync.add_argument("--json", action="store_true", help="one JSON object per station")
     sync.add_argument(
@@ -164,7 +175,19 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     dump.add_argument("--format", choices=("csv", "json"), default="csv")
     dump.add_argument("--device", default="", help="only of this device")
 
-    export = command("export", "exports:list_", "list, add, change, remove exports while the engine runs")
+    report = command("report", "sheets:report", "the day's reconciliation: what came, what went out, and what did not")
+    report.add_argument(
+        "--show",
+        nargs="+",
+        default=[],
+        metavar=("FIGURE", "OF"),
+        help="the rows behind a figure: of a device, of an export, or of an export and one of its peers",
+    )
+    look = report.add_mutually_exclusive_group()
+    look.add_argument("--csv", action="store_true", help="for spreadsheets")
+    look.add_argument("--json", action="store_true", help="as one JSON object; with --show one per row")
+
+    export = command("export", "exports:list_", "list, add, change, remove, pause exports; skip what waits")
     _exports(export)
 
     sheet = command("sheet", "sheets:sheet", "a table as the screens show it, about a device or the event")
@@ -253,6 +276,14 @@ def _exports(export: argparse.ArgumentParser) -> None:
 
     for sub in (change, remove):
         sub.add_argument("--yes", metavar="EXPORT", default="", help="its name: do it although clients are connected")
+
+    for name, text in (("pause", "send nothing until it is resumed, over restarts"), ("resume", "go on after a pause")):
+        verb(name, name, text).add_argument("name", metavar="EXPORT")
+
+    skip = verb("skip", "skip", "never send what waits: go on with what comes now")
+    skip.add_argument("name", metavar="EXPORT")
+    skip.add_argument("--peer", metavar="ADDRESS", help="only what waits for this one")
+    skip.add_argument("--yes", metavar="EXPORT", default="", help="its name: skip as many as were told")
 
 
 def _sheets(sub: argparse.ArgumentParser, argv: list[str]) -> None:

@@ -126,10 +126,10 @@ class _Reader:
         self.no_twins("listen address", [one.listen for one in exports if one.listen and not one.listen.endswith(":0")])
         names = [device.name for device in devices]
         for export in exports:
-            for name in export.devices:
+            for key, name in export.named():
                 if name not in names:
                     where = f'export "{export.name}"'
-                    self.problem(where, f"devices names {name!r}, but no device is called so{_suggest(name, names)}")
+                    self.problem(where, f"{key} names {name!r}, but no device is called so{_suggest(name, names)}")
             for point in export.points:
                 if point not in (known := _points(devices)):
                     where = f'export "{export.name}"'

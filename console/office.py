@@ -15,6 +15,7 @@ from console.control import messages as m
 from console.devices import driver_class
 from console.devices.driver import CommandError
 from console.devices.guard import question
+from console.dispatch import Dispatch
 from console.export_desk import ExportDesk
 from console.exports.fates import out
 from console.model import (
@@ -56,6 +57,7 @@ class Office:
         self._engine = engine
         self._reader = reader
         self._page = asyncio.Lock()
+        self._dispatch = Dispatch(lambda: {name: one for name, (one, _) in engine.exports.items()}, engine.trouble)
         self._version = version("racedeck")
         self._exports = ExportDesk(engine)
 
@@ -139,7 +141,13 @@ class Office:
                 await self._act("acknowledge", {"upto": call.upto}, who)
                 return m.Done(text=f"alarms acknowledged up to incident {call.upto}")
             case m.Held():
-                return m.Done(text=self._held(call, who))
+                return self._dispatch.held(call, who)
+            case m.Steer():
+                return self._dispatch.steer(call, who)
+            case m.Resend():
+                return await self._dispatch.resend(await self._from_frame(call), who)
+            case m.GetPeer():
+                return self._dispatch.talk(call)
             case m.GetOptions():
                 return self._exports.options(call)
             case m.AddExport():
@@ -313,16 +321,11 @@ class Office:
         self._engine.trouble(Level.NOTE, call.device or "engine", f"{text} ({who})")
         return text
 
-    def _held(self, call: m.Held, who: str) -> str:
-        if call.export not in self._engine.exports:
-            raise LookupError(f"no export {call.export!r}; there are {', '.join(self._engine.exports) or 'none'}")
-        export, _ = self._engine.exports[call.export]
-        act = {"release": export.release, "skip": export.skip}.get(call.action)
-        if act is None:
-            raise ValueError(f"held passings can be released or skipped, not {call.action!r}")
-        count = act(list(call.passings), call.peer)
-        text = f"{count} held passings {'released' if call.action == 'release' else 'skipped'}"
-        if call.action == "release" and not call.passings and (left := export.state().held):
-            text += f"; {left} stay held, for they lack what the format needs"
-        self._engine.trouble(Level.NOTE, call.export, f"{text} ({who})")
-        return text
+    async def _from_frame(self, call: m.Resend) -> m.Resend:
+        """The call with its frame told as a passing."""
+        if call.frame is None:
+            return call
+        first = await asyncio.to_thread(self._reader.first_from, call.frame)
+        if first is None:
+            raise ValueError(f"frame {call.frame} and what follows it hold no passing")
+        return structs.replace(call, frame=None, what=structs.replace(call.what, first=first))

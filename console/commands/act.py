@@ -62,7 +62,7 @@ def gun_time(given: str, now: int, zone: tzinfo) -> int:
         moment = datetime.fromisoformat(given)
     except ValueError:
         expected = "now, HH:MM:SS[.f], or YYYY-MM-DDTHH:MM:SS[.f]"
-        raise Failure(Exit.USAGE, f"gun time {given!r} is not understood: give {expected}") from None
+        raise Failure(Exit.USAGE, f"the time {given!r} is not understood: give {expected}") from None
     if moment.tzinfo is not None:
         return int(moment.timestamp() * 1000) * (SECOND // 1000)
     digits = (moment - datetime(1970, 1, 1)) // timedelta(microseconds=1) * 1000  # noqa: DTZ001 - digits, no zone yet

@@ -1,4 +1,4 @@
-"""`racedeck export`: which there are, and how they stand; add one, change one, remove one."""
+"""`racedeck export`: which there are, and how they stand; add, change, remove, pause one; skip what waits."""
 
 import argparse
 import asyncio
@@ -21,7 +21,7 @@ def list_(args: argparse.Namespace) -> int:
     if args.name:
         return _one(args)
 
-    state = _with(args, lambda client: client.refresh())
+    state = with_client(args, lambda client: client.refresh())
     if args.json:
         for export in state.exports:
             show.out(show.json_line({"name": export.name, **show.export_row(export)}))
@@ -53,7 +53,7 @@ def lines(exports: Sequence[ExportState]) -> list[str]:
 
 
 def _one(args: argparse.Namespace) -> int:
-    found = _with(args, lambda client: client.options(args.name))
+    found = with_client(args, lambda client: client.options(args.name))
     if args.json:
         show.out(show.json_line({"name": args.name, "type": found.kind} | {one.key: one.value for one in found.rows}))
         return Exit.OK
@@ -81,6 +81,21 @@ def remove(args: argparse.Namespace) -> int:
     return _do(args, lambda client: client.remove_export(args.name, yes=args.yes))
 
 
+def pause(args: argparse.Namespace) -> int:
+    """Send nothing for now."""
+    return _do(args, lambda client: client.steer(args.name, "pause"))
+
+
+def resume(args: argparse.Namespace) -> int:
+    """Go on where it was paused."""
+    return _do(args, lambda client: client.steer(args.name, "resume"))
+
+
+def skip(args: argparse.Namespace) -> int:
+    """Never send what waits."""
+    return _do(args, lambda client: client.steer(args.name, "skip", peer=args.peer, yes=args.yes))
+
+
 def pairs(words: list[str]) -> dict[str, str]:
     """`key=value` words. Raises Failure."""
     found: dict[str, str] = {}
@@ -96,7 +111,7 @@ def pairs(words: list[str]) -> dict[str, str]:
 
 def _do(args: argparse.Namespace, act: Callable[[Client], Awaitable[Done]]) -> int:
     try:
-        done = _with(args, act)
+        done = with_client(args, act)
     except AskedError as error:
         agree = f"to do it all the same, add --yes {error.name}"
         raise Failure(Exit.REFUSED, f"{error}\nNothing was changed; {agree}") from None
@@ -104,7 +119,7 @@ def _do(args: argparse.Namespace, act: Callable[[Client], Awaitable[Done]]) -> i
     return Exit.OK
 
 
-def _with(args: argparse.Namespace, act: Callable[[Client], Awaitable[T]]) -> T:
+def with_client(args: argparse.Namespace, act: Callable[[Client], Awaitable[T]]) -> T:
     """Attach, act, detach."""
 
     async def run() -> T:

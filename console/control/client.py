@@ -19,6 +19,7 @@ from console.model import (
     Origin,
     Phase,
     Resolved,
+    Selection,
     Sheet,
     Status,
     find,
@@ -250,6 +251,21 @@ class Client:
     async def remove_export(self, name: str, *, yes: str = "") -> Done:
         """One export less. Raises AskedError."""
         return await self._ask(m.RemoveExport(name=name, yes=yes), m.Done)
+
+    async def steer(self, export: str, action: str, *, peer: str | None = None, yes: str = "") -> Done:
+        """`pause` or `resume` an export, or `skip` what waits for all its peers, or for one.
+
+        Raises AskedError before anything is skipped; then say it again with `yes`.
+        """
+        return await self._ask(m.Steer(export=export, action=action, peer=peer, yes=yes), m.Done)
+
+    async def resend(self, export: str, what: Selection, *, frame: int | None = None, peer: str | None = None) -> Done:
+        """Send passings again, to one peer or to all that are connected; see Resend."""
+        return await self._ask(m.Resend(export=export, what=what, frame=frame, peer=peer), m.Done)
+
+    async def conversation(self, export: str, peer: str) -> m.Conversation:
+        """The last lines sent to a peer of an export, and received from it."""
+        return await self._ask(m.GetPeer(export=export, peer=peer), m.Conversation)
 
     async def reload(self) -> Done:
         """Have the engine read its settings again."""

@@ -20,6 +20,7 @@ from console.model import (
     Phase,
     Resolved,
     Scalar,
+    Selection,
     Sheet,
     Status,
 )
@@ -208,6 +209,36 @@ class RemoveExport(Struct, frozen=True, kw_only=True, tag="remove export"):
     yes: str = ""
 
 
+class Steer(Struct, frozen=True, kw_only=True, tag="steer"):
+    """Pause or resume an export, or skip what waits. Answered with Done; `skip` with Asks, until there is a `yes`."""
+
+    export: str
+    action: str
+    """`pause`, `resume` or `skip`."""
+    peer: str | None = None
+    """Skip only what waits for this one."""
+    yes: str = ""
+    """The export's name: the operator has been asked."""
+
+
+class Resend(Struct, frozen=True, kw_only=True, tag="resend"):
+    """Send passings again, to one peer or to all that are connected. Answered with Done, which says what became of
+    them; a long one goes on behind the answer."""
+
+    export: str
+    what: Selection
+    frame: int | None = None
+    """Begin with the first passing of this frame, or of the next one that has any."""
+    peer: str | None = None
+
+
+class GetPeer(Struct, frozen=True, kw_only=True, tag="peer"):
+    """The last lines sent to a peer of an export, and received from it. Answered with Conversation."""
+
+    export: str
+    peer: str
+
+
 class Reload(Struct, frozen=True, kw_only=True, tag="reload"):
     """Read the settings again. Answered with Done, or with an error that names file and key."""
 
@@ -233,6 +264,9 @@ Call: TypeAlias = (
     | SetGun
     | Acknowledge
     | Held
+    | Steer
+    | Resend
+    | GetPeer
     | GetOptions
     | AddExport
     | EditExport
@@ -250,6 +284,8 @@ CHANGES = (
     SetGun,
     Acknowledge,
     Held,
+    Steer,
+    Resend,
     AddExport,
     EditExport,
     RemoveExport,
@@ -322,6 +358,13 @@ class Options(Struct, frozen=True, kw_only=True, tag="options"):
     rows: list[Option]
 
 
+class Conversation(Struct, frozen=True, kw_only=True, tag="conversation"):
+    """Lines, oldest first, each of at most 120 bytes, as they crossed the wire."""
+
+    sent: tuple[bytes, ...]
+    received: tuple[bytes, ...]
+
+
 class Done(Struct, frozen=True, kw_only=True, tag="done"):
     """It was done. `ok` None: sent, no answer defined."""
 
@@ -353,7 +396,9 @@ class Failed(Struct, frozen=True, kw_only=True, tag="failed"):
     reason: str
 
 
-Result: TypeAlias = State | Frames | Passings | Incidents | Detail | Table | Options | Done | Asks | Failed
+Result: TypeAlias = (
+    State | Frames | Passings | Incidents | Detail | Table | Conversation | Options | Done | Asks | Failed
+)
 
 
 class Answer(Struct, frozen=True, kw_only=True, tag="answer"):

@@ -39,6 +39,15 @@ class ExportSettings(Struct, frozen=True, kw_only=True):
     stale_after: float = 10.0
     """Seconds after which an impulse that was not sent is held for the operator."""
 
+    def named(self) -> Iterable[tuple[str, str]]:
+        """Each key that names devices, with a device that it names."""
+        return [("devices", device) for device in self.devices]
+
+    @property
+    def elsewhere(self) -> bool:
+        """It reaches its peer in another way than those, and needs no address."""
+        return False
+
 
 class Feed(Protocol):
     """Committed passings, in order; from memory while they are new, else from disk."""

@@ -4,7 +4,9 @@ It answers what software asks a timer for what it missed, too, from the journal.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
+from ipaddress import ip_address
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, field
@@ -38,14 +40,29 @@ class ThcomServerSettings(ExportSettings, frozen=True, kw_only=True):
     """End lines with TAB and CS16, as on a serial line."""
     serial_number: Annotated[int, Meta(ge=0, le=65_535)] = 1007
     """What `#SN` and `#ID` answer."""
+    sources: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Client address -> the devices that it gets; a client that is not named gets all of them."""
     clients: Annotated[int, Meta(ge=1, le=64)] = 4
     """Clients at once; a CP545 takes 4."""
+
+    def named(self) -> Iterable[tuple[str, str]]:
+        """See ExportSettings."""
+        yield from super().named()
+        yield from (("channels", device) for device in self.channels)
+        yield from (("sources", device) for devices in self.sources.values() for device in devices)
 
     def __post_init__(self) -> None:
         """Raise ValueError for a channel that THCOM08 does not have."""
         for device, channel in self.channels.items():
             if not re.fullmatch(r"[1-9][0-9]?|M[1-9]", channel):
                 raise ValueError(f"channels: {device} = {channel!r}: expected a channel from 1 to 99, or M1 to M9")
+        for address, devices in self.sources.items():
+            try:
+                ip_address(address)
+            except ValueError:
+                raise ValueError(f"sources: {address!r} is no address of a client, as 192.168.1.5 is") from None
+            if not devices:
+                raise ValueError(f"sources: {address} = []: name the devices that it gets")
 
 
 class ThcomServer(SocketExport[ThcomServerSettings]):
@@ -54,7 +71,7 @@ class ThcomServer(SocketExport[ThcomServerSettings]):
     Ski software gives a late impulse to whoever is on course. So nothing is sent twice to a connected client or
     an address, and impulses that are not fresh (arrived more than `stale_after` ago, or told in a retransmit, a recall
     or a readout) are held until the operator releases them, to clients that are then connected, or skips them.
-    Corrections and cancellations are not forwarded yet.
+    Corrections, cancellations and bibs given by hand are said of what a client got.
     """
 
     settings_type = ThcomServerSettings
@@ -67,6 +84,10 @@ class ThcomServer(SocketExport[ThcomServerSettings]):
     def __init__(self, settings: ThcomServerSettings, desk: Desk, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
         self._talks: dict[Peer, Talk] = {}
+
+    def sources(self, address: str) -> frozenset[str]:
+        """Those that the settings name for this client."""
+        return frozenset(self.settings.sources.get(address, ()))
 
     def clients(self) -> int:
         """As many as the settings say."""
@@ -144,7 +165,8 @@ class ThcomServer(SocketExport[ThcomServerSettings]):
 
     def conversation(self, peer: Peer) -> Callable[[bytes], None]:
         """Answer commands; take times of other devices, and anything else, without a word."""
-        memory = Memory(self.desk, self._edits, self.settings.channels, self.why_not, self.data)
+        why_not = partial(self.not_for, peer.address)
+        memory = Memory(self.desk, self._edits, self.settings.channels, why_not, self.data)
         talk = Talk(peer, memory, self._known, self.settings.checksum, lambda text: self._trouble(Level.WARNING, text))
         self._talks[peer] = talk
         return talk.received

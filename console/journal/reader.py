@@ -119,6 +119,11 @@ class Reader:
         """The passings decoded from a frame."""
         return self._page("P", ["frame = ?"], [frame], 0, None, 10_000, _passing)
 
+    def first_from(self, frame: int) -> int | None:
+        """The first passing of this frame, or of one behind it; None: there is none."""
+        found = self._page("P", ["frame >= ?"], [frame], 0, None, 1, _passing)
+        return found[0].seq if found else None
+
     def edits(self) -> list[Passing]:
         """Every bib that an operator gave or took back, oldest first."""
         return self._passings_where("status = 'edited'")

@@ -121,6 +121,8 @@ def test_any_bytes_in_any_chunks_get_whole_answers(chunks: list[bytes]) -> None:
     written: list[bytes] = []
 
     class FakePeer:
+        address = "127.0.0.1"
+
         def write(self, data: bytes) -> None:
             written.append(data)
 
