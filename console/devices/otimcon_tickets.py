@@ -22,6 +22,8 @@ SILENCE = 1.0
 """Seconds without another line after which a ticket has ended."""
 PRINTS = 20.0
 """Seconds that the printer command may take."""
+LONGEST = 16_384
+"""Bytes that no ticket has: one of a full card has some 6,000."""
 LAST_LINE, FEEDS = "Timing by OTIMCON", 4
 POS, CUT = b"\x1b@", b"\x1dV\0"
 """A receipt printer's codes, which begin and end a ticket in PRINT POS. The second has no line end: it comes in front
@@ -88,7 +90,7 @@ class Tickets(Workflow):
             ticket.feeds = 0
         if text:
             ticket.lines.append(text)
-        if ticket.feeds == FEEDS:
+        if ticket.feeds == FEEDS or len(ticket.raw) > LONGEST:
             self._over()
 
     def lost(self) -> None:
@@ -122,7 +124,7 @@ class Tickets(Workflow):
         self.outlet.note("ticket", body, by="station")
         if not ticket.complete:
             self.outlet.trouble(Level.WARNING, f"the ticket of card {ticket.card} is cut short: touch it again")
-        elif self.driver.settings.printer:
+        elif self.driver.settings.printer.strip():
             task = asyncio.create_task(self._print(ticket), name=f"{self.driver.settings.name}: a ticket")
             self._printing.add(task)
             task.add_done_callback(self._printing.discard)

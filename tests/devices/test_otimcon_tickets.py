@@ -153,3 +153,11 @@ def test_whatever_is_printed_makes_readable_tickets(pieces: list[bytes]) -> None
         assert text.isascii()
         assert text.replace("\n", "").isprintable()
         assert ("Timing by OTIMCON" in text) >= bool(act.body["complete"])
+
+
+def test_what_is_endless_is_no_ticket() -> None:
+    outlet = Nowhere()
+    driver = Otimcon(OtimconSettings(name="ctl", type="otimcon"), outlet)
+    driver.receive(b"Card: 04 A1 B2 C3\r\n" + b"BAUER Eva".ljust(30) + b"\r\n" + b"\r\n" * 10_000, NOON)
+    (ticket,) = outlet.acts
+    assert not ticket.body["complete"]
