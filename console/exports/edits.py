@@ -142,7 +142,7 @@ class Edits:
 
     def _goes_again(self, account: Account, seq: int, speaks: Edit | None) -> bool:
         """What went out is repeated as long as what replaces it may be taken back."""
-        return speaks is not None and self.pending(speaks.seq) and account.said(seq)
+        return speaks is not None and not self.never(seq) and self.pending(speaks.seq) and account.said(seq)
 
     def _speaks(self, base: int) -> Edit | None:
         """The newest word of an operator that was not taken back; what takes back a word too late is one."""

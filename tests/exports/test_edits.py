@@ -541,3 +541,21 @@ def test_a_line_that_comes_after_a_late_undo_holds() -> None:
 
 TestBibs = Bibs.TestCase
 TestBibs.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+
+
+def test_what_was_undone_stays_undone_beside_a_later_edit_after_a_restart() -> None:
+    bibs = Bibs()
+    bibs.connect()
+    bibs.somebody_passes(Kind.PLACE)
+    bibs.an_operator_gives_a_bib(0, False)
+    bibs.the_last_one_is_undone()
+    bibs.serve(8)
+    bibs.an_operator_gives_a_bib(0, False)
+    for _ in range(2):
+        bibs.lose()
+        bibs.save()
+        bibs.begin()  # what was dropped before is forgotten
+        bibs.connect()
+        bibs.serve(1)
+    bibs.teardown()
+    assert list(bibs.got.values()) == [[102]]
