@@ -95,7 +95,7 @@ class Session:
         return len(self._queue) + len(self.under_way)
 
     def offer(self, key: int, source: str, destination: str, data: str) -> None:
-        """Have `data` sent; `Delivered(key)` tells that it has arrived. Raises ValueError where no frame can hold it."""
+        """Have `data` sent; `Delivered(key)` tells that it has arrived. Raises ValueError where no frame can."""
         extended(0, source, destination, data)
         self._queue.append((key, source, destination, data))
 
@@ -153,10 +153,8 @@ class Session:
                     events += self._arrived(frame, piece.raw, piece.flaw)
                 case Acknowledged(number):
                     offer = self.under_way.pop(number, None)
-                    known = (
-                        Delivered(offer.key) if offer else Odd(piece.raw, f"acknowledges frame {number:03}, not ours")
-                    )
-                    events.append(known)
+                    odd = Odd(piece.raw, f"acknowledges frame {number:03}, which is not under way")
+                    events.append(Delivered(offer.key) if offer else odd)
                 case Heartbeat():
                     events.append(Beat())
                 case None:

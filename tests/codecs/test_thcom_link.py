@@ -183,7 +183,7 @@ def test_wrong_checksums(strictness: str, taken: int, said: int) -> None:
 @settings(max_examples=60)
 @given(st.integers(0, 2**32), st.integers(0, 300))
 def test_two_ends_over_a_line_that_loses(seed: int, frames: int) -> None:
-    """Whatever is lost in between, each frame arrives once, in any order of the window, and is known to have arrived."""
+    """Whatever is lost in between, each frame arrives once, in any order of the window, and that is known."""
     chance = random.Random(seed)
     a, b = session(), session()
     for key in range(frames):
