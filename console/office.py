@@ -33,7 +33,8 @@ from console.model import (
     Sheet,
     Status,
 )
-from console.sheets import SHEETS, Sources, make
+from console.sheets import ABOUT_EXPORTS, SHEETS, Sources, make
+from console.sheets.deliveries import of_exports
 from console.timing.holes import in_words
 from console.timing.judge import generation_now
 
@@ -57,6 +58,7 @@ class Office:
         self._engine = engine
         self._reader = reader
         self._page = asyncio.Lock()
+        self._table = asyncio.Lock()
         self._dispatch = Dispatch(lambda: {name: one for name, (one, _) in engine.exports.items()}, engine.trouble)
         self._version = version("racedeck")
         self._exports = ExportDesk(engine)
@@ -170,10 +172,19 @@ class Office:
         """A table made from the journal, else one that the device's driver keeps."""
         if name not in SHEETS:
             return self._engine.manager.sheet(device, name)
-        if device:
+        if device and name not in ABOUT_EXPORTS:
             self._known_device(device)
-        sources = Sources(device=device, reader=self._reader, resolve=self._engine.resolve, zone=self._engine.zone)
-        async with self._page:
+        engine = self._engine
+        sources = Sources(
+            device=device,
+            reader=self._reader,
+            resolve=engine.resolve,
+            zone=engine.zone,
+            now=engine.wall(),
+            devices=tuple(one.name for one in engine.settings.devices),
+            deliveries=of_exports({name: export for name, (export, _) in engine.exports.items()}),
+        )
+        async with self._table:  # one at a time; pages do not wait for it
             return await asyncio.to_thread(make, name, sources)
 
     async def _command(self, call: m.Command, who: str, console: int) -> m.Result:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from datetime import tzinfo
@@ -17,6 +18,7 @@ from console.timing.bind import Binder, find_zone
 from console.timing.guns import gun_of, gun_of_act
 
 if TYPE_CHECKING:
+    from console.config import Settings
     from console.journal.reader import Reader
 
 Page: TypeAlias = Sequence[Frame] | Sequence[Resolved] | Sequence[Incident]
@@ -99,8 +101,9 @@ class LiveRows(Rows):
 class StoredRows(Rows):
     """Rows of an event whose engine does not run, read from its journal."""
 
-    def __init__(self, reader: "Reader", binder: Binder) -> None:
+    def __init__(self, reader: "Reader", settings: "Settings", binder: Binder) -> None:
         self._reader = reader
+        self._settings = settings
         self._binder = binder
         self.zone = binder.zone
 
@@ -120,9 +123,20 @@ class StoredRows(Rows):
     async def sheet(self, device: str, name: str) -> Sheet:
         """A table made from the journal; what a driver keeps is not there without an engine."""
         from console.sheets import Sources, make
+        from console.sheets.deliveries import as_saved
 
-        resolve = self._binder.resolve
-        return make(name, Sources(device=device, reader=self._reader, resolve=resolve, zone=self.zone))
+        reader, settings = self._reader, self._settings
+        _, newest, *_ = reader.newest()
+        sources = Sources(
+            device=device,
+            reader=reader,
+            resolve=self._binder.resolve,
+            zone=self.zone,
+            now=time.time_ns(),
+            devices=tuple(one.name for one in settings.devices),
+            deliveries=as_saved(settings.exports, reader.cursors(), newest),
+        )
+        return make(name, sources)
 
     async def wait(self) -> None:
         """Nothing will come: no engine runs."""
@@ -165,4 +179,4 @@ def _stored(where: Where) -> Rows:
         if gun := gun_of_act(act):
             binder.add_guns([gun])
     binder.add_edits(reader.edits())
-    return StoredRows(reader, binder)
+    return StoredRows(reader, settings, binder)
