@@ -298,6 +298,10 @@ class Engine:
         """The newest retransmit or download of a device."""
         return self.retellings.of(device, self.wall())
 
+    async def offered(self, device: str) -> int:
+        """How many passings of a device wait to be taken over."""
+        return len(await asyncio.to_thread(self.reader.offered, device))
+
     async def began(self) -> int:
         """When the event's first frame came (wall ns); now, where none has."""
         first = await asyncio.to_thread(self.reader.frames, after=0, limit=1)

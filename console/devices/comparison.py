@@ -42,6 +42,12 @@ def _since(before: Retold | None, now: Retold | None) -> Retold | None:
     )
 
 
+async def still_offered(outlet: Outlet, made: Retold | None) -> str:
+    """What is known only because an earlier download has told it, and counts for nobody yet; empty: nothing is."""
+    earlier = await outlet.offered() - made.new if made else 0
+    return f" or offered before; {earlier} OF THOSE NOT TAKEN OVER YET (sheet offered)" if earlier > 0 else ""
+
+
 def how_to_take_over(device: str) -> str:
     """What the operator can do about those that never arrived."""
     return f"= shows them, + takes them over (racedeck take-over {device})"

@@ -55,6 +55,9 @@ class Outlet(Protocol):
     def retold(self) -> Retold | None:
         """What the journal made of the retransmit or download under way, or the last one; None: there was none."""
 
+    async def offered(self) -> int:
+        """How many passings of the device a download told that neither came nor were taken over."""
+
     async def began(self) -> int:
         """When the event's first frame came, wall ns; now, where none has."""
 

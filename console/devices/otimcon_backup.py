@@ -14,7 +14,7 @@ from msgspec import Struct, field, structs
 from console.codecs.otimcon_memory import DAY, LINES, Memory, Stored
 from console.codecs.otimcon_records import BackupBegin, BackupEnd, BackupLine, Control, Record, Time
 from console.codecs.piece import Piece
-from console.devices.comparison import compared, how_to_take_over
+from console.devices.comparison import compared, how_to_take_over, still_offered
 from console.devices.driver import CommandError, Driver, Reply
 from console.devices.otimcon_clock import digits, epoch_of
 from console.devices.otimcon_station import Station, Turn
@@ -84,7 +84,8 @@ class Backup(Workflow):
             self._last = download
             self.driver.facts["backup"] = f"read {self._hour(download.wall)}, {len(download.punches)} punches"
             self.progress("comparing with the journal", LINES)
-            self._compared = self._reply(download, await compared(self.outlet, before, download.told))
+            made = await compared(self.outlet, before, download.told)
+            self._compared = self._reply(download, made, await still_offered(self.outlet, made))
         finally:
             self._under_way = None
             self.end()
@@ -140,7 +141,7 @@ class Backup(Workflow):
 
     # --- in words -----------------------------------------------------------------------------------------------
 
-    def _reply(self, download: Download, made: Retold | None) -> Reply:
+    def _reply(self, download: Download, made: Retold | None, waiting: str) -> Reply:
         memory, punches = download.memory, download.punches
         turned = sum(punch.turned for punch in punches)
         others = len(punches) - download.told
@@ -150,7 +151,7 @@ class Backup(Workflow):
             said.append("the journal has not taken them all yet: see sheet offered")
         else:
             data |= {"known": made.repeats, "new": made.new, "differ": made.differ}
-            said.append(f"{made.repeats} known")
+            said.append(f"{made.repeats} known{waiting}")
             if made.differ:
                 said.append(f"{made.differ} with an earlier time than was told live")
             said.append(

@@ -65,6 +65,10 @@ class DeviceOutlet:
         """See Outlet."""
         return self._desk.retold(self._device)
 
+    async def offered(self) -> int:
+        """See Outlet."""
+        return await self._desk.offered(self._device)
+
     async def began(self) -> int:
         """See Outlet."""
         return await self._desk.began()

@@ -34,6 +34,9 @@ class ManagerDesk(Protocol):
     def retold(self, device: str) -> Retold | None:
         """See Outlet."""
 
+    async def offered(self, device: str) -> int:
+        """See Outlet."""
+
     async def began(self) -> int:
         """See Outlet."""
 

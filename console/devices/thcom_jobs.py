@@ -21,7 +21,7 @@ from console.codecs.thcom_records import (
     Synchro,
     Time,
 )
-from console.devices.comparison import compared, how_to_take_over
+from console.devices.comparison import compared, how_to_take_over, still_offered
 from console.devices.driver import CommandError, Reply
 from console.devices.thcom_status import STATUS, told
 from console.devices.thcom_talk import Wants
@@ -98,7 +98,6 @@ async def set_clock(timer: "Thcom", order: Order, minute: str = "") -> Reply:
     """007 with the full minute to come, then 008 as it begins: the way that two public clients do it (section 2.3)."""
     at = _moment(timer, minute)
     local = datetime.fromtimestamp(at // SECOND, timer.outlet.zone)
-    by_hand = timer.by_hand
     with _job(timer, order, "007: has the timer get ready for a synchro"):
         answer = await timer.talk.ask(f"#WC 007 02 {local:%H:%M %d/%m/%y}", by=order.by)
         if not answer.accepted:
@@ -112,6 +111,7 @@ async def set_clock(timer: "Thcom", order: Order, minute: str = "") -> Reply:
             )
             timer.outlet.trouble(Level.WARNING, text)
             raise
+        by_hand = timer.by_hand  # only now: somebody may have pressed M1 while we waited for the minute
         answer = await timer.talk.ask("#WC 008 01", by=order.by)
         if not answer.accepted:
             return Reply(ok=False, text=answer.refusal("#WC 008", "it was no longer ready; its clock is as it was"))
@@ -273,6 +273,7 @@ async def download(timer: "Thcom", order: Order, run: int) -> Reply:
             timer.download = None
         timer.progress(heard.lines, "comparing with the journal")
         made = await compared(timer.outlet, before, heard.lines)
+        waiting = await still_offered(timer.outlet, made)
     data: dict[str, Scalar] = {"records": heard.lines, "times": heard.times, "results": heard.results}
     data["damaged"] = heard.damaged
     if heard.cut or heard.damaged:
@@ -280,7 +281,7 @@ async def download(timer: "Thcom", order: Order, run: int) -> Reply:
         return Reply(
             ok=False, text=f"run {run:02} is INCOMPLETE: {why}; {_so_far(heard)}; download it again", data=data
         )
-    text = f"run {run:02}: {_so_far(heard)}; {_verdict(timer, made)}"
+    text = f"run {run:02}: {_so_far(heard)}; {_verdict(timer, made, waiting)}"
     if made:
         data |= {"known": made.repeats, "new": made.new, "differ": made.differ}
         if made.new:
@@ -288,11 +289,11 @@ async def download(timer: "Thcom", order: Order, run: int) -> Reply:
     return Reply(ok=True, text=text, data=data)
 
 
-def _verdict(timer: "Thcom", made: Retold | None) -> str:
-    """What the journal made of a download."""
+def _verdict(timer: "Thcom", made: Retold | None, waiting: str) -> str:
+    """What the journal made of a download; `waiting`: that something of an earlier one still is."""
     if made is None:
         return "the journal has not taken them all yet: see sheet offered"
-    said = [f"{made.repeats} known"]
+    said = [f"{made.repeats} known{waiting}"]
     if made.differ:
         said.append(f"{made.differ} differ from what was told live")
     if made.new:

@@ -31,6 +31,9 @@ class Nowhere:
     def retold(self) -> Retold | None:
         return None
 
+    async def offered(self) -> int:
+        return 0
+
     async def began(self) -> int:
         return self.wall()
 

@@ -147,6 +147,9 @@ class MemoryDesk:
     def retold(self, device: str) -> Retold | None:
         return None
 
+    async def offered(self, device: str) -> int:
+        return 0
+
     async def began(self) -> int:
         return self.frames[0].wall if self.frames else self.wall()
 

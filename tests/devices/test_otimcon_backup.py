@@ -43,6 +43,9 @@ class Journaled(Desk):
     def retold(self, device: str) -> Retold | None:
         return self.retellings.of(device, self.wall())
 
+    async def offered(self, device: str) -> int:
+        return len(self.journal.reader().offered(device))
+
     async def began(self) -> int:
         return self.journal.reader().frames(after=0, limit=1)[0].wall
 
@@ -129,6 +132,9 @@ async def test_five_hundred_and_twelve_lines_are_compared_with_the_journal(
         table = offered(Sources(device="ctl", reader=reader, resolve=binder.resolve, zone=UTC))
         assert len(table.rows) == 3
         reader.close()
+
+        unmoved = await desk.order("GET BACKUP")
+        assert "412 known or offered before; 3 OF THOSE NOT TAKEN OVER YET (sheet offered)" in unmoved.text
 
         for one in found:
             assert (await journaled.take_over(one)).body["status"] == Status.LIVE

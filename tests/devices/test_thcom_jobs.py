@@ -240,6 +240,24 @@ async def test_an_impulse_instead_of_a_synchro_is_said(bench: Bench, monkeypatch
     assert (reply.ok, reply.text) == (False, "the timer took 008 for an impulse on M1: its clock is as it was")
 
 
+async def test_m1_pressed_while_the_minute_is_waited_for_is_no_fault(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_second(bench, monkeypatch, 59.8)
+    pressed: list[str] = []
+
+    def press() -> None:
+        if not pressed and bench.driver.job and bench.driver.job.text.startswith("008 at"):
+            pressed.extend(bench.device.impulse("M1", 7, WALL))
+            bench.wire.say(*pressed)
+
+    bench.driver.changed = press
+    reply = await ask(bench.driver, "SET CLOCK")
+    assert pressed
+    assert bench.driver.by_hand == 1
+    assert (reply.ok, reply.text) == (True, "clock set at 22:14:00; the timer tells that synchro (010)")
+
+
 async def test_008_that_left_late_is_said(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     at_second(bench, monkeypatch, 59.9)
     monkeypatch.setattr(thcom_jobs, "LATE", -1.0)
