@@ -25,7 +25,8 @@ class Row(Struct, frozen=True):
 
 
 def names(text: str, file: str) -> list[Row]:
-    """Rows `name[,...]`. Raises CommandError with the lines that cannot be written."""
+    """Rows `name[,...]`; under a heading `name`, that column. Raises CommandError with the lines that cannot be
+    written."""
     return _rows(text, file, "name", _name)
 
 
@@ -53,12 +54,17 @@ def _rows(text: str, file: str, header: str, read: Callable[[list[str]], tuple[s
     rows: list[Row] = []
     faults: list[str] = []
     reader = csv.reader(text.splitlines(), delimiter=_delimiter(text))
+    column = 0
     try:
         for number, cells in enumerate(reader):
-            if not any(cell.strip() for cell in cells) or (number == 0 and cells[0].strip().lower() == header):
+            if not any(cell.strip() for cell in cells):
+                continue
+            titles = [cell.strip().lower() for cell in cells] if number == 0 else []
+            if header in titles:
+                column = titles.index(header)
                 continue
             try:
-                words, shown = read(cells)
+                words, shown = read(cells[column:] or [""])
                 rows.append(Row(reader.line_num, words, shown))
             except ValueError as error:
                 faults.append(f"{name} line {reader.line_num}: {error}")
@@ -81,7 +87,9 @@ def _delimiter(text: str) -> str:
 def _name(cells: list[str]) -> tuple[str, str]:
     words = " ".join(cells[0].split())
     if not words:
-        raise ValueError("there is no name in its first column")
+        raise ValueError("there is no name in its column")
+    if words.isdecimal() and any(cell.strip() and not cell.strip().isdecimal() for cell in cells[1:]):
+        raise ValueError(f"{words!r} is a number, and what may be the name comes after it: head the column `name`")
     name = table.text(words)
     return f"WRITE INFO {name}", name
 

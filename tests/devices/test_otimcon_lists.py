@@ -28,7 +28,7 @@ def test_names_are_read_from_what_spreadsheets_write() -> None:
     [
         ("Ann\nÜnal\n", "names.csv line 2: 'Ünal' is not ASCII"),
         ("A" * 29, "has 29 characters; a card takes 28"),
-        (",1204\n", "no name in its first column"),
+        (",1204\n", "no name in its column"),
         ("a\x07b\n", "is not ASCII"),
         ("", "names.csv is empty"),
         ("name\n", "names.csv is empty"),
@@ -42,6 +42,20 @@ def test_names_that_cannot_be_written_are_told_by_line(rows: str, why: str) -> N
     with pytest.raises(CommandError) as told:
         names(rows, "/home/ann/names.csv")
     assert why in str(told.value)
+
+
+def test_a_heading_says_which_column_has_the_names() -> None:
+    rows = names("bib;name;club\n1;BAUER Eva;SC\n2\n".replace("2\n", "2;NOVAK Petra;\n"), "n.csv")
+    assert [row.words for row in rows] == ["WRITE INFO BAUER Eva", "WRITE INFO NOVAK Petra"]
+    assert controls("bib,control,time\n7,31,20261120101500\n", "c.csv")[0].words == "WRITE CONTROL 31 20261120101500"
+    with pytest.raises(CommandError, match="line 2: there is no name in its column"):
+        names("bib,name\n1\n", "n.csv")
+
+
+def test_numbers_in_front_of_names_are_not_written_for_them() -> None:
+    with pytest.raises(CommandError, match="line 1: '1' is a number, and what may be the name comes after it"):
+        names("1;BAUER Eva\n2;NOVAK Petra\n", "n.csv")
+    assert [row.shown for row in names("1204\n1205,7\n", "n.csv")] == ["1204", "1205"], "bibs may be what is wanted"
 
 
 def test_controls_are_read_by_number_or_name() -> None:
