@@ -64,10 +64,14 @@ class Orders:
             if info.long:
                 self._cut(task, f"stopped by {by}")
                 stopped.append(order.words)
-        stopped += driver.stop(by)
+        ended = driver.stop(by)
+        stopped += ended
         if not stopped:
             raise CommandError(f"{self._device}: nothing is under way that could be stopped")
-        return Reply(ok=True, text=f"stopped: {', '.join(stopped)}")
+        reply = Reply(ok=True, text=f"stopped: {', '.join(stopped)}")
+        if ended:  # a command that was answered long ago: what is cut off tells of itself
+            self._outcome(Order(words=STOP.words, by=by), reply.ok, reply.text)
+        return reply
 
     def _cut(self, task: "asyncio.Task[Reply]", why: str) -> None:
         """Once only: a second time would cut off what a command does to leave its device in good order."""

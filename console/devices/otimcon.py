@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from console.codecs.otimcon import CONTROL_MODES, Decoder
-from console.codecs.otimcon_records import Control, Mode, NoRtc, Record, Starting, Time, Version
+from console.codecs.otimcon_records import Control, Mode, NoRtc, Record, Starting, Time, Version, Warned
 from console.codecs.piece import Piece
 from console.devices import otimcon_words as words_of
 from console.devices.driver import CommandError, DeviceSettings, Driver, Outlet, Reply
@@ -70,6 +70,8 @@ class Otimcon(Driver[OtimconSettings]):
         self.station = Station(outlet, self._state_changed, keep_awake=pings)
         self._decoder = Decoder()
         self.workflows = tuple(workflow(self, self.station) for workflow in WORKFLOWS)
+        self._control = ""
+        """Its number; a station keeps it in every mode, and tells it in some."""
         self._missed = 0
         """PINGs without an answer, in a row."""
         self._stirred = asyncio.Event()
@@ -79,7 +81,7 @@ class Otimcon(Driver[OtimconSettings]):
 
     def opened(self) -> None:
         """Forget half lines, and what the station said before it may have been reset."""
-        self._decoder = Decoder()
+        self._decoder, self._control = Decoder(), ""
         self.facts.clear()
         self.station.opened()
         for workflow in self.workflows:
@@ -125,11 +127,13 @@ class Otimcon(Driver[OtimconSettings]):
             case Version(number):
                 self._say(version=number)
             case Mode(mode, pos):
-                self._say(mode=f"{mode}{' POS' * pos}{' (ERASES CARDS)' * (mode == 'CLEAR')}")
-                if mode not in CONTROL_MODES:
-                    self._say(control="")
+                shown = f"{mode}{' POS' * pos}{' (ERASES CARDS)' * (mode == 'CLEAR')}"
+                self._say(mode=shown, control=self._control if mode in CONTROL_MODES else "")
             case Control(number):
-                self._say(control=words_of.control_name(number))
+                self._control = words_of.control_name(number)
+                self._say(control=self._control)
+            case Warned():  # SET CTRL in another mode is obeyed, and answered without the number
+                self._control = ""
             case Time(epoch, shown):
                 self._say(
                     clock=shown

@@ -66,6 +66,16 @@ async def test_the_next_card_gets_the_next_row(monkeypatch: pytest.MonkeyPatch) 
     assert desk.state.job is None
 
 
+async def test_the_control_number_is_shown_again_once_the_cards_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with at_work(monkeypatch, mode="CONTROL", control=31) as (desk, station):
+        working = desk.ordered("WRITE CONTROL LIST start.csv", "251,20261120100000\n")
+        await ready(desk, "CONTROL 251 20261120100000")
+        assert "control" not in desk.state.facts, "a writer is no control"
+        station.touch(card(0))
+        assert (await working).ok
+        assert desk.state.facts["control"] == "31"
+
+
 async def test_a_card_that_fails_leaves_the_row_to_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
     async with at_work(monkeypatch) as (desk, station):
         working = desk.ordered("WRITE CONTROL LIST start.csv", "251,20261120100000\n251,20261120100100\n")

@@ -31,6 +31,9 @@ async def test_twenty_stations_of_all_versions_one_after_the_other(monkeypatch: 
             assert desk.state.job.done == number + 1
         reply = await desk.order("STOP")  # no station is there, and it ends all the same
         assert desk.state.job is None
+        last = desk.state.outcome
+        assert last
+        assert (last.words, last.by, last.text) == ("STOP", "ann", reply.text), "not that of a plan which is over"
     assert reply.text == "stopped: NEXT STATION after 20 stations"
     assert controls(desk) == list(range(31, 51))
     assert [act.body["version"] for act in desk.desk.acts] == [VERSIONS[one % 7] for one in range(20)]
