@@ -78,6 +78,8 @@ class Thcom(Driver[ThcomSettings]):
         """When the last byte came, monotonic seconds."""
         self._run: str | None = None
         """The run that is being downloaded."""
+        self._told_at = 0.0
+        """When the last line of a download came, monotonic seconds."""
         self._live: dict[str, int] = {}
         self._downloaded: dict[str, int] = {}
         self.talk = Talk(outlet, lambda: self._serial or self._decoder.checksums)
@@ -94,6 +96,8 @@ class Thcom(Driver[ThcomSettings]):
     def receive(self, data: bytes, wall: int) -> list[Heard]:
         """Cut and decode a chunk."""
         self._heard_at = monotonic()
+        if self._run is not None and self._heard_at - self._told_at > jobs.LINE_WITHIN:
+            self._run = None  # it has broken off, or its end came damaged: results are live again
         return [self._heard(piece) for piece in self._decoder.receive(data)]
 
     def lost(self) -> list[Heard]:
@@ -177,6 +181,8 @@ class Thcom(Driver[ThcomSettings]):
         facts = self._facts(record) if record else ()
         if record:
             self.talk.hear(record)
+        if isinstance(record, DownloadStart | Result | Speed) or (isinstance(record, Time) and record.tag[0] != "T"):
+            self._told_at = self._heard_at
         if self.download:
             self.download.hear(record)
         return Heard(raw=piece.raw, label=label, facts=facts, flaw=piece.flaw)

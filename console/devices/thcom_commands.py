@@ -311,7 +311,7 @@ def read(words: str) -> tuple[Host, list[str]]:
     label = next((one for one in (" ".join(given[:2]), *given[:1]) if one in REFUSED), "")
     if label:
         raise CommandError(f"{label} {REFUSED[label]}: it is not sent from here")
-    if given[1:2] == ["030"] and given[2:] and given[2].lower() in SECRETS:
+    if given[1:2] == ["030"] and given[2:] and given[2][0].lower() in SECRETS:
         raise CommandError(
             "that setting is a password, and what is typed here is kept: SET PASSWORD of a gsm-docking device takes it "
             "from a file; none can be read"

@@ -99,20 +99,18 @@ async def set_clock(timer: "Thcom", order: Order, minute: str = "") -> Reply:
     at = _moment(timer, minute)
     local = datetime.fromtimestamp(at // SECOND, timer.outlet.zone)
     with _job(timer, order, "007: has the timer get ready for a synchro"):
-        answer = await timer.talk.ask(f"#WC 007 02 {local:%H:%M %d/%m/%y}", by=order.by)
-        if not answer.accepted:
-            hint = "is a run open? Some CP540 may never take it: then set its clock by its own keys"
-            return Reply(ok=False, text=answer.refusal("#WC 007", hint))
         try:
+            answer = await timer.talk.ask(f"#WC 007 02 {local:%H:%M %d/%m/%y}", by=order.by)
+            if not answer.accepted:
+                hint = "is a run open? Some CP540 may never take it: then set its clock by its own keys"
+                return Reply(ok=False, text=answer.refusal("#WC 007", hint))
             late = await _until(timer, at, f"008 at {local:%H:%M:%S}")
-        except asyncio.CancelledError:
-            text = (
-                "the clock was not set: the timer still waits for its synchro; SET CLOCK again, or end that by its keys"
-            )
-            timer.outlet.trouble(Level.WARNING, text)
+            by_hand = timer.by_hand  # only now: somebody may have pressed M1 while we waited for the minute
+            answer = await timer.talk.ask("#WC 008 01", by=order.by)
+        except (CommandError, asyncio.CancelledError):
+            text = "the clock was not set for sure, and the timer may wait for its synchro"
+            timer.outlet.trouble(Level.WARNING, f"{text}: SET CLOCK again, or end that by its keys")
             raise
-        by_hand = timer.by_hand  # only now: somebody may have pressed M1 while we waited for the minute
-        answer = await timer.talk.ask("#WC 008 01", by=order.by)
         if not answer.accepted:
             return Reply(ok=False, text=answer.refusal("#WC 008", "it was no longer ready; its clock is as it was"))
         confirmed, word = await _confirm(timer, order, local)

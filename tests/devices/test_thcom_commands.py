@@ -148,7 +148,9 @@ def test_what_is_not_sent_is_refused_with_words(words: str) -> None:
     assert "topsecret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("words", ["#WP 030 3 topsecret", "#wp 030  8 topsecret", "#WP 030 C topsecret", "#RP 030 g"])
+@pytest.mark.parametrize(
+    "words", ["#WP 030 3 topsecret", "#wp 030  8 topsecret", "#WP 030 C topsecret", "#WP 030 3topsecret", "#RP 030 g"]
+)
 def test_a_password_is_refused_before_anything_keeps_it(words: str) -> None:
     """`risk` is asked first: what it refuses leaves no outcome behind."""
     driver = Thcom(ThcomSettings(name="a", type="thcom", port="x"), Nowhere())

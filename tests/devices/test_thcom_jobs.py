@@ -208,9 +208,18 @@ async def test_008_is_refused_or_unanswered(bench: Bench, monkeypatch: pytest.Mo
     assert (reply.ok, "no longer ready" in reply.text) == (False, True)
     at_second(bench, monkeypatch, 59.9)
     bench.refuses["#WC 008"] = ""
+    bench.wire.told.clear()
     with pytest.raises(CommandError, match="#WC 008: no answer"):
         await ask(bench.driver, "SET CLOCK")
+    assert "may wait for its synchro" in bench.wire.told[0][1]
     assert bench.driver.job is None
+
+
+async def test_007_is_not_answered(bench: Bench) -> None:
+    bench.refuses["#WC 007"] = ""
+    with pytest.raises(CommandError, match="#WC 007: no answer"):
+        await ask(bench.driver, "SET CLOCK")
+    assert "may wait for its synchro" in bench.wire.told[0][1], "its answer may be what was lost"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +286,8 @@ async def test_stopped_while_it_waits(bench: Bench) -> None:
     await asyncio.wait([setting])
     assert bench.wire.data == ["#WC 007 02 22:14 14/11/23"]
     assert [text for _, text in bench.wire.told] == [
-        "the clock was not set: the timer still waits for its synchro; SET CLOCK again, or end that by its keys"
+        "the clock was not set for sure, and the timer may wait for its synchro: "
+        "SET CLOCK again, or end that by its keys"
     ]
     assert bench.driver.job is None
 
@@ -445,6 +455,11 @@ async def test_a_download_without_its_end(bench: Bench) -> None:
     ):
         await ask(bench.driver, "DOWNLOAD RUN 1")
     assert bench.driver.download is None
+    bench.wire.say("RR    1    9        5:54.11400")
+    await settled()
+    (result,) = bench.heard[-1].facts
+    assert isinstance(result, Reading)
+    assert (result.origin.value, result.event) == ("live", None), "the download is over, although its end never came"
 
 
 async def test_a_download_with_damaged_lines(bench: Bench) -> None:
