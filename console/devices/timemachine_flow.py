@@ -124,6 +124,9 @@ class FlowControl:
                 self._outlet.trouble(Level.NOTE, f"{name} is high again: the console that had dropped it has gone away")
         except ConnectionError as error:
             self._failed("XON", error)
+            if self.flow.paused_at is not None:
+                self._ends_at = asyncio.get_running_loop().time() + UNSENT
+                self._stirred.set()
 
     def line_came(self, wall: int) -> None:
         """A line has come, at `wall`. Nothing is published: the frame tells of itself."""

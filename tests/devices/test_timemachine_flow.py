@@ -259,6 +259,22 @@ async def test_an_engine_that_is_stopped_lets_the_timer_go_on() -> None:
 
 
 @in_virtual_time
+async def test_xon_for_a_console_that_went_away_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with rig() as it:
+        await it.send("PAUSE 3600", console=7)
+        await asyncio.sleep(1)
+        assert it.cable.a.link is not None
+        with monkeypatch.context() as full:
+            full.setattr(it.cable.a.link, "pending", lambda: 65_536)
+            it.manager.left(7)
+        assert it.paused()
+        assert it.desk.told(Level.WARNING)[-1].startswith("XON could not be sent: chute: takes no bytes")
+        await asyncio.sleep(2)
+        assert not it.paused()
+        assert it.flow().paused_at is None
+
+
+@in_virtual_time
 async def test_a_port_that_takes_nothing_is_said_and_xon_is_tried_again() -> None:
     async with rig(own_timeout=5, xoff_timeout=5) as it:
         await it.send("PAUSE 10")
