@@ -4,7 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import ClassVar
 
-from console.codecs.otimcon_records import Pong, Record
+from msgspec import structs
+
+from console.codecs.otimcon_records import Pong, Record, Warned
 from console.devices import otimcon_commands as table
 from console.devices.driver import CommandError, Reply
 from console.devices.otimcon_clock import set_clock
@@ -67,7 +69,8 @@ class Commander(Workflow):
             return await self._sync(order.by)
         async with self.station.turn(order.by) as turn:
             answer = await turn.ask(line)
-        return reply(line, answer, self.station.version, self.outlet.wall(), self.outlet.zone)
+        done = reply(line, answer, self.station.version, self.outlet.wall(), self.outlet.zone)
+        return structs.replace(done, text=done.text + self._frozen) if info is table.SET_TIME and done.ok else done
 
     async def _ping(self, by: str) -> Reply:
         async with self.station.turn(by) as turn:
@@ -86,9 +89,12 @@ class Commander(Workflow):
     async def _raw(self, line: str, by: str) -> Reply:
         async with self.station.turn(by) as turn:
             answer = await turn.raw(line)
+        text = _told(answer)
         if not answer:
             return Reply(ok=None, text="sent; silence, which is how BLEEP and an unknown WRITE are answered")
-        return Reply(ok=not any(refused(each) for each in answer), text=_told(answer))
+        if table.as_read(line)[:2] == ["SET", "CTRL"]:  # obeyed in every mode, though its warning looks like a refusal
+            answer = [each for each in answer if not isinstance(each, Warned)]
+        return Reply(ok=not any(refused(each) for each in answer), text=text)
 
     async def _sync(self, by: str) -> Reply:
         try:
@@ -99,9 +105,13 @@ class Commander(Workflow):
         if abs(after) > EXACT:
             text = f"its clock was NOT set right: it is {after:+} s off, and was {before:+} s off before; try again"
             return Reply(ok=False, text=text, data=data)
-        frozen = "; in FROZEN_CONTROL that is its frozen time only" * (self.station.mode == "FROZEN_CONTROL")
-        text = f"clock set: it was {before:+} s off and is {after:+} s now; it shows whole seconds{frozen}"
+        text = f"clock set: it was {before:+} s off and is {after:+} s now; it shows whole seconds{self._frozen}"
         return Reply(ok=True, text=text, data=data)
+
+    @property
+    def _frozen(self) -> str:
+        """What a clock that was set is worth (section 6)."""
+        return "; in FROZEN_CONTROL that is its frozen time only" if self.station.mode == "FROZEN_CONTROL" else ""
 
     async def _set_clock(self, by: str) -> tuple[int, int]:
         async with self.station.turn(by) as turn:

@@ -158,6 +158,18 @@ async def test_raw_lines() -> None:
         assert "silence" in silent.text
         assert (await talk.tell("RAW SET CTRL 12abc")).text == "Control:12"
         assert (await talk.tell("RAW ? SET")).text.startswith("Set options; ")
+        await talk.tell("SET MODE READOUT")
+        stored = await talk.tell("RAW SET CTRL 45")
+        assert (stored.ok, talk.station.control) == (True, 45)
+        assert "WARNING: Not in control mode." in stored.text
+
+
+async def test_a_frozen_time_is_no_clock() -> None:
+    async with attended(mode="FROZEN_CONTROL") as talk:
+        await known(talk)
+        told = await talk.tell("SET TIME 20261120101530")
+    assert told.ok
+    assert told.text.endswith("in FROZEN_CONTROL that is its frozen time only")
 
 
 @pytest.mark.parametrize("words", ["BLEEP", "RAW BLEEP", "RAW GET MODE"])
