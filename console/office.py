@@ -312,6 +312,8 @@ class Office:
         text = f"phase {phase.value}, was {before.value}"
         if before is Phase.TEST and phase is not Phase.TEST:
             text += "; what came during TEST is kept, marked and not exported"
+        if phase is Phase.RACE and before is not phase:
+            self._engine.manager.race_begins()
         self._engine.trouble(Level.NOTE, "engine", f"{text} ({who})")
         return text
 

@@ -168,7 +168,8 @@ class Driver(ABC, Generic[S]):
         """An attached console has gone away; what it asked for and still holds the device up must end."""
 
     def stop(self, by: str) -> list[str]:
-        """`STOP`: end what goes on beyond the command that began it, and survives the loss of the link; what it was."""
+        """`STOP`, or a race begins: end what goes on beyond the command that began it, and survives the loss of the
+        link; what it was."""
         return []
 
     def lines_changed(self, lines: dict[str, bool | None]) -> None:

@@ -86,6 +86,11 @@ class Manager:
         for runner in self._runners.values():
             runner.left(console)
 
+    def race_begins(self) -> None:
+        """What goes on by itself ends: from now on, whatever changes a device needs its name typed."""
+        for runner in self._runners.values():
+            runner.race_begins()
+
     def _runner(self, device: str) -> DeviceRunner:
         runner = self._runners.get(device)
         if runner is None:

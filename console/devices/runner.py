@@ -156,6 +156,11 @@ class DeviceRunner:
         if self._driver is not None:
             self._driver.left(console)
 
+    def race_begins(self) -> None:
+        """See Manager."""
+        for ended in self._driver.stop("the race") if self._driver else ():
+            self._trouble(Level.WARNING, f"ended, because a race begins: {ended}")
+
     def sheet(self, name: str) -> Sheet:
         """A table that the driver keeps. Raises LookupError where it keeps none of that name."""
         if self._driver is None:

@@ -181,6 +181,21 @@ async def test_a_forgotten_plan_sets_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert controls(desk) == [31]
 
 
+async def test_a_race_ends_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The station that comes back then is one of the race, and nobody has typed its name."""
+    async with bench(monkeypatch) as desk:
+        async with desk.plugged():
+            await desk.order("NEXT STATION 31")
+            await set_up(desk, 1)
+        desk.manager.race_begins()
+        async with desk.plugged(control=45) as station:
+            await until(lambda: "clock" in desk.state.facts)
+            assert station.control == 45
+        assert desk.told(Level.WARNING) == ["ended, because a race begins: NEXT STATION after 1 stations"]
+        assert desk.state.job is None
+    assert controls(desk) == [31]
+
+
 async def test_a_clock_that_does_not_keep_its_time_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     async with bench(monkeypatch) as desk, desk.plugged() as station:
         monkeypatch.setattr(station, "set_clock", lambda _: None)

@@ -202,6 +202,16 @@ async def test_what_comes_in_test_is_kept_marked_and_not_exported(tmp_path: Path
         assert (await it.one.racedeck("phase", "lunch")).status == Exit.USAGE
 
 
+async def test_a_race_that_begins_ends_the_setting_up_of_stations(tmp_path: Path) -> None:
+    async with course(tmp_path) as it:
+        await it.one.racedeck("phase", "test")
+        ran = await it.one.racedeck("send", "control", "NEXT STATION", "40", "CONTROL", "control,mode")
+        assert (ran.status, ran.err) == (Exit.OK, "")
+        await until_state(it.client, lambda state: any(device.job for device in state.devices))
+        await it.one.racedeck("phase", "race")
+        await until_state(it.client, lambda state: not any(device.job for device in state.devices))
+
+
 async def test_a_gun_gives_times_their_day(tmp_path: Path) -> None:
     async with course(tmp_path) as it:
         it.chute.send(2)
