@@ -89,8 +89,9 @@ class Thcom(Driver[ThcomSettings]):
         """Impulses on M1 so far: what 008 gives where no synchro waits for it."""
 
     def opened(self) -> None:
-        """The link has opened."""
+        """The link has opened, perhaps to another device. Its run is the one that passings go on to be of."""
         self._decoder = thcom.Decoder(self._serial)
+        self.facts = {word: text for word, text in self.facts.items() if word == "run"}
         self._run = None
 
     def receive(self, data: bytes, wall: int) -> list[Heard]:

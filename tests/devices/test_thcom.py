@@ -256,3 +256,13 @@ def test_settings_of_the_gsm_that_are_no_secret_are_shown() -> None:
 def test_status_in_words_beside_the_value() -> None:
     told = Thcom.explain(b"&P 025 00 069 045\r\n")
     assert (told["message"], told["value"], told["in words"]) == ("&P 025: power", "00 069 045", "6.9 V, 45 %")
+
+
+def test_what_another_device_said_of_itself_is_forgotten() -> None:
+    driver = serial_driver()
+    driver.opened()
+    hear(driver, "OP 01  00 PTB SEQUENTIAL 1-4", "SN 04811 CP545 VB10", "&P 025 00 069")
+    assert driver.facts["power"] == "6.9 V"
+    driver.lost()
+    driver.opened()
+    assert driver.facts == {"run": "01 PTB SEQUENTIAL 1-4 (open)"}
