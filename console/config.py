@@ -164,7 +164,7 @@ class _Reader:
         for way in ("listen", "connect"):
             if address := getattr(export, way):
                 self.check(where, partial(parse_address, address), way)
-        if (export.listen or export.connect or export.ways) and (wrong := _way(export)):
+        if (export.listen or export.connect or (export.ways and not export.elsewhere)) and (wrong := _way(export)):
             self.problem(where, wrong)
         kinds = [kind.value for kind in Kind]
         for kind in export.kinds:

@@ -42,12 +42,12 @@ class TcpInfo(Struct, frozen=True):
         return self.state in (_ESTABLISHED, _CLOSE_WAIT)
 
 
-def tcp_info(sock: socket.socket) -> TcpInfo | None:
-    """Ask the kernel; None where it does not tell (another system than Linux, or one older than 4.1).
+def tcp_info(sock: socket.socket | None) -> TcpInfo | None:
+    """Ask the kernel; None where it does not tell (no socket, another system than Linux, or one older than 4.1).
 
     Answers for a connection that was reset, too, as long as its socket is not closed.
     """
-    if not sys.platform.startswith("linux"):
+    if sock is None or not sys.platform.startswith("linux"):
         return None
     try:
         raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
 
-from console.exports.health import PATIENCE, Health, Verdict, tcp_info
+from console.exports.health import PATIENCE, Health, Verdict, send_space, tcp_info
 from console.exports.tail import Tail
 
 BUFFER = 65_536
@@ -73,7 +73,8 @@ class Peer(asyncio.Protocol):
         self.since = asyncio.get_running_loop().time()
         """When it was made, in the loop's time."""
         self._transport: asyncio.Transport
-        self._socket: socket.socket
+        self._socket: socket.socket | None
+        """None: it is another kind of transport, whose write buffer is all that was not taken."""
         self._loop = asyncio.get_running_loop()
         self._last_write = self._loop.time()
         self._health = Health(self._last_write)
@@ -96,14 +97,9 @@ class Peer(asyncio.Protocol):
         self._socket = transport.get_extra_info("socket")
         self.address = self._dialled or transport.get_extra_info("peername")[0].partition("%")[0]
         transport.set_write_buffer_limits(high=BUFFER)
-        with suppress(OSError):  # gone already: we are told so next
-            # Left alone, Linux lets this buffer grow to megabytes: "sent" would run minutes ahead of "taken".
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            for names, value in KEEPALIVE:
-                option = next((getattr(socket, name) for name in names if hasattr(socket, name)), None)
-                if option is not None:
-                    self._socket.setsockopt(socket.IPPROTO_TCP, option, value)
+        if self._socket:
+            with suppress(OSError):  # gone already: we are told so next
+                _prepare(self._socket)
         info = tcp_info(self._socket)
         self.measured = info is not None
         # Of a connection that we made, the kernel counts our SYN as a byte.
@@ -168,6 +164,18 @@ class Peer(asyncio.Protocol):
     async def writable(self) -> None:
         """Wait until the client takes more."""
         await self._writable.wait()
+
+    async def room(self, size: int) -> None:
+        """Wait until the kernel takes so many bytes at once: where it must never be left with half a line. Waits for
+        nothing but `writable` where the kernel does not tell."""
+        await self.writable()
+        delay = ROOM_EVERY
+        while self._socket and (space := send_space(self._socket)):
+            free, buffer = space
+            if free >= min(2 * size + MARGIN, buffer):
+                return
+            await asyncio.sleep(delay)
+            delay = min(2 * delay, MOST_ROOM_EVERY)
 
     def write(self, data: bytes, shown: bytes | None = None) -> None:
         """Write whole lines. `shown`: what may be seen of them, where they hold a secret."""
@@ -254,3 +262,13 @@ class Peer(asyncio.Protocol):
     def _resume_reading(self) -> None:
         if self._writable.is_set() and self._allowance > 0 and not self.half_closed:
             self._transport.resume_reading()
+
+
+def _prepare(connection: socket.socket) -> None:
+    # Left alone, Linux lets this buffer grow to megabytes: "sent" would run minutes ahead of "taken".
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for names, value in KEEPALIVE:
+        option = next((getattr(socket, name) for name in names if hasattr(socket, name)), None)
+        if option is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)

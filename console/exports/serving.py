@@ -35,6 +35,8 @@ class ServingExport(JudgingExport[S]):
 
     repeats: ClassVar[bool]
     """Whether a duplicate is safer than a miss: then a known address gets the last `overlap` seconds again."""
+    counted: ClassVar[str] = "passings"
+    """What is counted."""
     enclosure: tuple[bytes, bytes, bytes] = (b"", b"", b"")
     interval: float = 0.0
 

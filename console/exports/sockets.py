@@ -181,7 +181,7 @@ class SocketExport(ServingExport[S]):
         if self._dialler:
             pass  # which says it once, and not at every attempt
         elif missing:
-            self._trouble(Level.WARNING, f"{peer.address} is gone and has not taken {missing} passings: {reason}")
+            self._trouble(Level.WARNING, f"{peer.address} is gone and has not taken {missing} {self.counted}: {reason}")
         elif peer.verdict in (Verdict.DEAD, Verdict.HOPELESS):
             self._trouble(Level.WARNING, f"{peer.address} was dropped: {reason}")
         self._cursors.save(account)
