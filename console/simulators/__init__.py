@@ -7,6 +7,7 @@ SIMULATORS = {
     "otimcon": "console.simulators.otimcon",
     "software": "console.simulators.software",
     "scoring-tsv1": "console.simulators.scoring",
+    "scoring-ctp01": "console.simulators.scoring_ctp01",
     "scoring-tsv2": "console.simulators.scoring_tsv2",
     "race": "console.simulators.race",
 }
