@@ -119,8 +119,13 @@ def frame_cells(frame: Frame) -> list[object]:
 
 def csv_line(cells: Iterable[object], separator: str = ",") -> str:
     """One CSV line. A cell that a spreadsheet would take for a formula is defused with an apostrophe."""
+    return joined((harmless("" if cell is None else str(cell)) for cell in cells), separator)
+
+
+def joined(cells: Iterable[str], separator: str) -> str:
+    """One CSV line of cells that are harmless."""
     line = io.StringIO()
-    csv.writer(line, delimiter=separator).writerow([harmless("" if cell is None else str(cell)) for cell in cells])
+    csv.writer(line, delimiter=separator).writerow(cells)
     return line.getvalue()
 
 
