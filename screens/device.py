@@ -3,7 +3,7 @@ the last command. The same for every type; a type that needs more derives from i
 
 from typing import Any
 
-from console.model import DeviceState
+from console.model import DeviceState, Outcome
 from screens import menu, progress, words
 from screens.listing import Listing
 from screens.paint import Line
@@ -85,6 +85,10 @@ class Device(View):
     def foot(self, device: DeviceState, width: int, picture: Picture) -> list[Line]:
         """What goes on and what came of it."""
         return [*_holes(device, width), *progress.lines(device, width, picture)]
+
+    def tells(self, device: DeviceState, last: Outcome, width: int, picture: Picture) -> bool:
+        """Whether the foot says all that came of that command."""
+        return progress.answers_to(device.job, last) or progress.whole(last, width)
 
     def _menu(self, device: DeviceState, width: int, room: int, picture: Picture) -> list[Line]:
         whole = menu.lines(device.commands, width, picture, high=room >= ROOMY)

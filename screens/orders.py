@@ -75,10 +75,11 @@ class Orders:
         if not isinstance(view, Device) or view.name != device:
             return False
         state = await desk.client.refresh()
-        last = next((one.outcome for one in state.devices if one.name == device), None)
-        if last is None or last.words != words or last.text != done.text:
+        found = next((one for one in state.devices if one.name == device), None)
+        last = found.outcome if found else None
+        if found is None or last is None or last.words != words or last.text != done.text:
             return False
-        if len(progress.outcome(last, desk.size.width, desk.picture)) > 1:
+        if not view.tells(found, last, desk.size.width, desk.picture):
             return False
         desk.unsay(_note(device, words))
         return True

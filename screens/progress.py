@@ -8,6 +8,9 @@ from screens.picture import Picture
 BAR = 20
 """Characters of a full progress bar."""
 
+MOST = 2
+"""Lines of a result at most."""
+
 STOP = "!"
 """The key that ends a command which takes long."""
 
@@ -21,9 +24,14 @@ def lines(device: DeviceState, width: int, picture: Picture) -> list[Line]:
         out += retold(device.retold, width, going=device.job is not None)
     if device.job:
         out += job(device.job, width, picture)
-    if device.outcome:
+    if device.outcome and not answers_to(device.job, device.outcome):
         out += outcome(device.outcome, width, picture)
     return out
+
+
+def answers_to(now: Job | None, last: Outcome) -> bool:
+    """The command was answered at its beginning and is still under way: what it says now has replaced that answer."""
+    return now is not None and now.words == last.words and now.since <= last.wall
 
 
 def flow(now: Flow, width: int, picture: Picture) -> list[Line]:
@@ -71,7 +79,14 @@ def job(now: Job, width: int, picture: Picture) -> list[Line]:
         text += f"{now.done} "
     text += f"{words.since(now.since, picture.now)} {words.clean(now.by)}  "
     end = f"  {STOP} stops it"
-    return [[(text, "head"), (words.fit(now.text, width - len(text) - len(end)).rstrip(), ""), (end, "key")]]
+    said = words.clean(now.text)
+    if len(text) + len(said) + len(end) <= width:
+        return [[(text, "head"), (said, ""), (end, "key")]]
+    # What it says is what the operator is to do next: the command gives way to it.
+    name = words.clean(now.words)
+    name = words.fit(name, min(len(name), max(12, len(name) + width - len(text) - len(end))))
+    text = text.replace(f"job: {words.clean(now.words)} ", f"job: {name} ", 1)
+    return [[(text, "head"), (end, "key")], *([(f"  {line}", "")] for line in words.wrapped(said, width - 2)[:2])]
 
 
 def outcome(last: Outcome, width: int, picture: Picture) -> list[Line]:
@@ -87,4 +102,9 @@ def outcome(last: Outcome, width: int, picture: Picture) -> list[Line]:
     if len(text) <= room:
         return [[(first, ink), (f" -> {text}" if text else "", ""), (end, "dim")]]
     rest = words.wrapped(text, width - 2)
-    return [[(first, ink), (end, "dim")], *([(f"  {line}", "")] for line in rest[:2])]
+    return [[(first, ink), (end, "dim")], *([(f"  {line}", "")] for line in rest[:MOST])]
+
+
+def whole(last: Outcome, width: int) -> bool:
+    """Whether `outcome` has room for all that came of the command."""
+    return len(words.wrapped(" ".join(last.text.split()), width - 2)) <= MOST

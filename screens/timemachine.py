@@ -4,7 +4,7 @@ what goes over its wire, as the timer's own Transmit Status shows it."""
 import re
 
 from console.control.client import Client
-from console.model import DeviceState, Flow, Gun, Kind, LinkState, Resolved, Retold, Status
+from console.model import DeviceState, Flow, Gun, Kind, LinkState, Outcome, Resolved, Retold, Status
 from screens import progress, words
 from screens.device import TALL, Device
 from screens.finish import FinishOrder
@@ -155,6 +155,14 @@ class TimeMachine(Device):
         result = progress.outcome(device.outcome, width, picture) if device.outcome else []
         failed = device.outcome is not None and device.outcome.ok is False
         return out + (result if self._tall or failed else result[:1])
+
+    def tells(self, device: DeviceState, last: Outcome, width: int, picture: Picture) -> bool:
+        """See Device; a low screen has a line for it."""
+        return (
+            super().tells(device, last, width, picture)
+            if self._tall
+            else len(progress.outcome(last, width, picture)) == 1
+        )
 
 
 def packed(runs: list[tuple[str, str]], width: int) -> list[Line]:

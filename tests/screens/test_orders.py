@@ -226,6 +226,31 @@ async def test_jobs_pauses_and_retransmits_each_have_a_line(socket: Path) -> Non
         await console.sees(lambda: sent(console) == [m.Command(device="ctl-31", words="STOP")])
 
 
+async def test_what_a_job_wants_next_is_read_whole_and_alone_at_80_columns(socket: Path) -> None:
+    """Nobody presses a key between two stations: an answer from the beginning would contradict it."""
+    engine = FakeEngine()
+    words = "NEXT STATION 40 CONTROL time,control,mode"
+    text = (
+        "control 42 set: 0.22, CONTROL, clock was -3600 s off, now right. Unplug it; next is the station for control 43"
+    )
+    async with console_on(socket, engine) as console:
+        await console.press(*STATION)
+        engine.device("ctl-31", job=Job(words=words, by="anna", since=engine.now, done=3, text=text))
+        console.deck.orders.send("ctl-31", words)  # answered with PONG
+        await console.sees(lambda: "ctl-31" in engine.outcomes)
+        await console.sees_no(f"{words} ...")
+        await console.sees(
+            "job: NEXT STATION 40 CONTROL time,control,mode 3 0:00 anna    ! stops it\n"
+            "  control 42 set: 0.22, CONTROL, clock was -3600 s off, now right. Unplug it;\n"
+            "  next is the station for control 43"
+        )
+        assert "PONG" not in console.text
+        long = f"WRITE INFO LIST /home/anna/{'spring/' * 6}names.csv"
+        engine.device("ctl-31", job=Job(words=long, by="anna", since=engine.now, done=2, total=4, text="next card: Bo"))
+        console.push()
+        await console.sees("~ 2/4 [##########..........] 0:00 anna    ! stops it\n  next card: Bo")
+
+
 async def test_the_menu_folds_and_unfolds(socket: Path) -> None:
     async with console_on(socket) as console:
         await console.press(*STATION)
