@@ -23,7 +23,7 @@ def strip(picture: Picture, width: int) -> Line:
 
     A terminal below 80 columns loses, in this order and until an alarm can be read, the frames saved, what waits, the
     sync of the clock and the race time; but nothing that tells of trouble. Where a device is a clock for the strip, the
-    sync, if it is well, makes room for it; where that is not enough, the clock is the first to go.
+    sync or the frames saved, if well, make room for it; where that is not enough, the clock is the first to go.
     """
     state, bar = picture.state, (picture.bar, "dim")
     saved, waiting, sync = _saved(state.journal, width), _waiting(picture), _sync(picture)
@@ -36,11 +36,12 @@ def strip(picture: Picture, width: int) -> Line:
     if clock := _external(picture):
         least = ALARM_ROOM if state.alarms else len(NO_ALARM)
         room = width - sum(len(text) + 1 for text, _ in [*columns, clock]) - least
-        spare = len(sync[0]) + 1 if sync in columns and sync[1] == "good" else 0
-        if -spare <= room < 0:
-            columns.remove(sync)
-        if room >= -spare:
-            columns.insert(columns.index(race) + 1 if race in columns else 1, clock)
+        spare = [column for column in (sync, saved) if column in columns and column[1] == "good"]
+        for lost in ([], *([one] for one in spare), spare):
+            if room + sum(len(text) + 1 for text, _ in lost) >= 0:
+                columns = [column for column in columns if column not in lost]
+                columns.insert(columns.index(race) + 1 if race in columns else 1, clock)
+                break
     line: Line = []
     for column in columns:
         line += [column, (" ", "") if column is columns[0] and sync in columns else bar]

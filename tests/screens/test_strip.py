@@ -38,11 +38,19 @@ def test_at_80_columns_a_sync_that_is_well_makes_room() -> None:
     assert len(text) <= 80
 
 
-def test_an_alarm_and_trouble_with_the_clock_are_never_given_up_for_it() -> None:
-    assert "CLK" not in shown(80, alarm=True)
-    assert "NTP ok" in shown(80, alarm=True)
-    assert "NO NTP" in shown(80, synced=False)
-    assert "CLK" not in shown(80, synced=False)
+def test_an_alarm_and_trouble_with_the_clock_are_never_given_up_for_it_but_what_is_saved_well_is() -> None:
+    for synced in (False, True):
+        for alarm in (False, True):
+            text = shown(80, alarm=alarm, synced=synced)
+            assert "CLK 1:12:17" in text
+            assert len(text) <= 80
+            assert synced or "NO NTP" in text
+            assert ("!start" in text) == alarm
+            assert ("SAVED" in text) == (synced and not alarm)
+
+
+def test_below_80_columns_it_is_the_first_to_go() -> None:
+    assert "CLK" not in shown(60, alarm=True, synced=False)
 
 
 def test_a_clock_that_is_not_heard_is_not_shown_as_if_it_ran() -> None:
