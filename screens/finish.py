@@ -218,12 +218,12 @@ class FinishOrder(Passings):
     def note(self, row: Resolved) -> tuple[str, str]:
         """What is special about a place, the worst first, and its ink."""
         said: list[tuple[str, str]] = []
-        if _nameless(row):
-            said.append(("NO BIB", "bad"))
         if row.passing.seq in self._disordered and row.passing.origin is Origin.LIVE:
             said.append(("OUT OF ORDER", "bad"))
         if time := self._other_time(row):
             said.append((f"ALSO {time}", "bad"))
+        if _nameless(row):  # which its column shows already
+            said.append(("NO BIB", "bad"))
         if row.edited:
             said.append((f"edited{_was(row)}" if _was(row) else f"edited {row.edited}", "warn"))
         elif _was(row):
