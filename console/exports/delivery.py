@@ -115,7 +115,9 @@ class Account:
         self.leaps: list[tuple[int, int]] = []
         """Ranges that the operator skipped as they waited."""
         self.leapt: set[int] = set()
-        """What was on its way when its range was skipped: taken, or skipped too."""
+        """What was on its way when its range was skipped, and still is: taken, or skipped too."""
+        self.arrived: set[int] = set()
+        """What was taken of that; only of this run of the engine."""
         self.underway: set[int] = set()
         """Encoded, and about to be written without anything in between."""
         self.tallied = tallied
@@ -186,7 +188,7 @@ class Account:
 
     def settled(self, seq: int) -> bool:
         """Whether this passing, met before, is not to be written in its turn."""
-        done = seq in self.skipped or seq in self.joined or seq in self._unmapped
+        done = seq in self.skipped or seq in self.joined or seq in self._unmapped or self.leapt_over(seq)
         return done or seq in self.held or seq in self.released
 
     def said(self, seq: int) -> bool:
@@ -199,7 +201,8 @@ class Account:
 
     def leapt_over(self, seq: int) -> bool:
         """Whether it waited when the operator skipped all that did."""
-        return any(first <= seq <= last for first, last in self.leaps)
+        within = any(first <= seq <= last for first, last in self.leaps)
+        return within and seq not in self.leapt and seq not in self.arrived
 
     # --- what becomes of it ---
 
@@ -234,6 +237,7 @@ class Account:
             self.counts["tcp"] += self.released.pop(written.seq, False)
         elif written.seq in self.leapt:
             self.leapt.discard(written.seq)
+            self.arrived.add(written.seq)
             self.counts["tcp"] += 1
         elif written.seq > self.tcp:
             self.counts["tcp"] += 1
@@ -323,8 +327,8 @@ class Account:
             del self.released[seq]
             self.skipped.add(seq)
         self.leapt |= {seq for seq in flying if self.tcp < seq <= self.sent}
-        if upto > self.sent:
-            self.leaps.append((self.sent + 1, upto))
+        if upto > self.tcp:
+            self.leaps.append((self.tcp + 1, upto))
         self.met = max(self.met, upto)
         self.sent = self.tcp = max(self.sent, upto)
         return count

@@ -374,7 +374,9 @@ class ServingExport(JudgingExport[S]):
             return "sent" if account.released[seq] else "waiting"
         if seq > account.sent:
             return "waiting"
-        if account.leapt_over(seq) and not account.settled(seq):
+        if self._edits.never(seq):
+            return self._edits.fate(passing)
+        if account.leapt_over(seq):
             return "skipped: it waited when all that did was skipped"
         verdict = self.say(account, passing, forced=True)
         if isinstance(verdict, Unmapped):

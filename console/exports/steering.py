@@ -69,9 +69,9 @@ class Steering:
                 case "resume":
                     self.paused = None
                 case "skip":
-                    account = self._accounts.get(str(body["peer"]))
-                    if account:
-                        account.leaps.append((int(body["first"] or 0), int(body["last"] or 0)))
+                    account, last = self._accounts.get(str(body["peer"])), int(body["last"] or 0)
+                    if account and last <= account.tcp:  # else a kill came before it was counted: they go out
+                        account.leaps.append((int(body["first"] or 0), last))
                 case "resend":
                     begun[body["id"]] = of_body(body)
                 case "resent":

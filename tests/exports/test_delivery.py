@@ -1,5 +1,6 @@
 """Accounting: whatever happens, the figures add up, and a cursor never passes what was not taken."""
 
+import asyncio
 from typing import Any
 
 from hypothesis import settings
@@ -8,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from console.exports.delivery import Account, Hold, Unmapped, Verdict
 from console.exports.pump import Pump
-from console.model import Cursor, Kind, Passing, Status
+from console.exports.resend import WORDS, Again, Wanted
+from console.model import Cursor, Kind, Passing, Resolved, Status
 from tests.exports.desk import MemoryFeed, passing
 
 GOOD, HELD, LACKING, UNFIT, OTHER = "good", "held", "lacking", "unfit", "other"
@@ -22,6 +24,7 @@ class PlainFormat:
 
     def __init__(self) -> None:
         self.cured: set[int] = set()
+        self.go = asyncio.Event()
 
     def not_for(self, address: str, one: Passing) -> str:
         return "other" if one.change == OTHER else ""
@@ -34,6 +37,9 @@ class PlainFormat:
         if one.change == HELD and not forced:
             return Hold("held", releasable=True)
         return b"%d\n" % one.seq
+
+    def known(self, one: Passing) -> Resolved:
+        return Resolved(passing=one, utc=one.ns, point=None, bib=one.bib)
 
     def replaces(self, account: Account, one: Passing) -> list[int]:
         return [one.of] if one.of is not None else []
@@ -77,6 +83,7 @@ class Deliveries(RuleBasedStateMachine):
         self.received: set[int] = set()
         self.pumps: list[tuple[Pump, FakePeer]] = []
         self.skipped: set[int] = set()
+        self.leapt = False
         self.saved = Cursor(export="e", peer="p", start=0, sent=0, tcp=0)
         self.account = Account(self.saved, tallied=0)
 
@@ -118,6 +125,21 @@ class Deliveries(RuleBasedStateMachine):
         releases, pump.releases = pump.releases, []
         for seq in releases:
             pump._serve_released(self.feed.passings[seq - 1])
+        if pump.again:
+            before = self.figures()
+            pump._serve_again(pump.again, self.feed.passings[pump.again.at : pump.again.what.last][:limit])
+            assert self.figures() == before  # it is of no other figure, and moves nothing
+            if pump.again.at >= pump.again.what.last:
+                again = pump.again
+                pump.end_again("")
+                assert again.over.is_set()
+                assert sum(again.counts.values()) == again.what.last - again.what.first + 1
+                assert set(again.counts) <= {"sent", *WORDS}
+
+    def figures(self) -> tuple[object, ...]:
+        account = self.account
+        held, released = dict(account.held), dict(account.released)
+        return dict(account.counts), account.waiting, account.sent, account.tcp, account.met, held, released
 
     @precondition(lambda self: self.pumps)
     @rule(which=st.integers(0, 2), count=st.sampled_from([1, 2, 3, 5, 1000]))
@@ -170,6 +192,29 @@ class Deliveries(RuleBasedStateMachine):
         assert self.account.skip(seq)
         assert not self.account.skip(seq)
 
+    @rule()
+    def skip_all_that_waits(self) -> None:
+        account, waiting = self.account, self.account.waiting
+        self.tally()
+        waiting = account.waiting
+        flying = [
+            one.seq for pump, _ in self.pumps for one in pump.flight.written if not one.released and not one.again
+        ]
+        self.skipped |= set(range(account.sent + 1, self.feed.newest + 1)) - account.held.keys()
+        self.skipped |= {seq for seq, written in account.released.items() if not written} | set(flying)
+        assert account.leap(max(account.met, account.tallied), flying) == waiting
+        for pump, _ in self.pumps:
+            pump.leap(account.sent)
+        assert account.waiting == 0
+        self.leapt = True
+
+    @precondition(lambda self: self.pumps and self.feed.newest)
+    @rule(which=st.integers(0, 2), first=st.integers(1, 1000), count=st.integers(1, 1000))
+    def send_again(self, which: int, first: int, count: int) -> None:
+        first = 1 + first % self.feed.newest
+        pump, _ = self.pumps[which % len(self.pumps)]
+        pump.again = Again(Wanted(first=first, last=min(first + count - 1, self.feed.newest)))
+
     # --- the engine ---
 
     @rule()
@@ -179,7 +224,11 @@ class Deliveries(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         self.pumps.clear()
-        self.account = Account(self.saved, tallied=0)
+        account = self.account = Account(self.saved, tallied=0)
+        met = [one for one in self.feed.passings[account.tcp : account.met] if not account.settled(one.seq)]
+        waiting = sum(not self.form.not_for("p", one) for one in met)
+        assert self.leapt or account.waiting == waiting
+        account.recount(waiting)
         self.tally()
 
     # --- what must always be true ---
@@ -193,8 +242,8 @@ class Deliveries(RuleBasedStateMachine):
         assert account.journaled >= counts["sent"] >= counts["tcp"] >= 0
         assert account.waiting >= 0
         assert account.unmet >= 0
-        flying = {one.seq for pump, _ in self.pumps for one in pump.flight.written if not one.released}
-        flying = {seq for seq in flying if seq > account.tcp}
+        written = [one for pump, _ in self.pumps for one in pump.flight.written if not one.released and not one.again]
+        flying = {one.seq for one in written if one.seq > account.tcp} | account.leapt
         assert counts["sent"] == counts["tcp"] + len(flying) + sum(account.released.values())
         assert counts["tcp"] <= len(self.received)
         assert all(count >= 0 for count in counts.values())

@@ -1,0 +1,117 @@
+"""What operators do with an export, through a real engine that is killed in between."""
+
+import asyncio
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from console.control.client import EngineGoneError, RefusedError
+from console.model import Selection
+from console.simulators.port import TcpPort
+from console.simulators.scoring import Scoring
+from tests.exports.desk import deaf
+from tests.faults.rig import (
+    Sender,
+    at_work,
+    cp545_line,
+    engine,
+    export,
+    free_port,
+    incidents,
+    plugged,
+    until_open,
+    until_state,
+    until_true,
+)
+
+
+def settings(device: TcpPort, scoring: int) -> str:
+    return f"""
+[[device]]
+name = "start"
+type = "thcom"
+address = "{device.where}"
+points = {{ 1 = "Start" }}
+
+[[export]]
+name = "scoring"
+type = "tsv1"
+listen = "127.0.0.1:{scoring}"
+"""
+
+
+async def test_pause_skip_and_send_again_over_a_kill(tmp_path: Path) -> None:
+    port, number = TcpPort.listen(), free_port()
+    device, scoring = Sender(port, cp545_line), Scoring(f"127.0.0.1:{number}", retry=0.05)
+    async with plugged(port), engine(tmp_path, settings(port, number)) as (one, client), at_work(device, scoring):
+        await until_open(client)
+        await until_state(client, lambda state: export(state, "scoring").peers)
+        device.send(5)
+        await until_state(client, lambda state: export(state, "scoring").tcp == 5)
+        ran = await one.racedeck("export", "pause", "scoring")
+        assert (ran.status, ran.err) == (0, "scoring is paused: nothing is sent until it is resumed\n")
+        device.send(3)
+        await until_state(client, lambda state: export(state, "scoring").waiting == 3)
+        await one.kill()
+        with closing(await one.start()) as again:
+            await until_open(again)
+            state = await until_state(again, lambda state: export(state, "scoring").waiting == 3)
+            assert export(state, "scoring").state == "paused"
+            ran = await one.racedeck("export", "skip", "scoring")
+            assert ran.status == 6
+            assert "3 passings wait and will never be sent, unless they are sent again. Skip them?" in ran.err
+            ran = await one.racedeck("export", "skip", "scoring", "--yes", "scoring")
+            assert (ran.status, ran.err) == (0, "3 passings skipped: what comes now is sent\n")
+            await again.steer("scoring", "resume")
+            await until_state(again, lambda state: export(state, "scoring").peers[0].connected)
+            device.send(1)
+            await until_state(again, lambda state: export(state, "scoring").tcp == 6)
+            assert {read.chip for read in scoring.reads} == {1, 2, 3, 4, 5, 9}
+            frame = (await again.frames(text="7"))[0].seq
+            ran = await one.racedeck("resend", "scoring", "--frame", str(frame), "--to", "8", "--peer", "127.0.0.1")
+            assert (ran.status, ran.err) == (0, "2 sent again\n")
+            await scoring.until(lambda: {read.chip for read in scoring.reads} >= {7, 8})
+            state = await until_state(again, lambda state: export(state, "scoring").resent == 2)
+            row = export(state, "scoring")
+            assert (row.journaled, row.sent, row.tcp, row.skipped, row.waiting) == (9, 6, 6, 3, 0)
+            assert (await again.detail(frame)).deliveries[0].word == "sent: again"
+            talk = await again.conversation("scoring", "127.0.0.1")
+            assert b'"Chip":7' in talk.sent[-1]
+            for wrong in (("resend", "scoring"), ("resend", "scoring", "--all", "--bib", "1")):
+                assert (await one.racedeck(*wrong)).status == 2
+            assert (await one.racedeck("resend", "scoring", "--from", "99")).status == 6
+            assert "no peer '10.0.0.1'" in (await one.racedeck("export", "skip", "scoring", "--peer", "10.0.0.1")).err
+            with pytest.raises(RefusedError, match="no export 'scorin'"):
+                await again.steer("scorin", "pause")
+
+
+async def test_a_kill_while_things_are_sent_again(tmp_path: Path) -> None:
+    port, number = TcpPort.listen(), free_port()
+    device = Sender(port, cp545_line)
+    async with plugged(port), engine(tmp_path, settings(port, number)) as (one, client), at_work(device):
+        await until_open(client)
+        scoring = Scoring(f"127.0.0.1:{number}", retry=0.05)
+        async with at_work(scoring):
+            await until_state(client, lambda state: export(state, "scoring").peers)
+            await device.flood(6000)
+            before = await until_state(client, lambda state: export(state, "scoring").tcp == 6000)
+        with closing(deaf(f"127.0.0.1:{number}", "127.0.0.2")):
+            await until_state(client, lambda state: len(export(state, "scoring").peers) == 2)
+            asked = asyncio.create_task(client.resend("scoring", Selection(), peer="127.0.0.2"))
+
+            async def begun() -> object:
+                return (await client.conversation("scoring", "127.0.0.2")).sent
+
+            await until_true(begun, "it is being sent again")
+            await one.kill()
+            with pytest.raises(EngineGoneError):
+                await asked
+        with closing(await one.start()) as again:
+            await until_open(again)
+            cut = [each for each in await incidents(again) if "was cut short by the restart" in each.text]
+            assert [each.text for each in cut] == [
+                "sending #1 to #6000 again was cut short by the restart: ask for it once more"
+            ]
+            row, was = export(again.state, "scoring").peers[0], export(before, "scoring").peers[0]
+            assert (row.journaled, row.tcp, row.waiting) == (was.journaled, was.tcp, 0)
