@@ -1,7 +1,7 @@
 """What exports say of themselves, for sheets: a picture of one moment, and what became of any passing."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -92,9 +92,3 @@ def _saved(cursor: Cursor, newest: int) -> PeerState:
         unmapped=unmapped,
         skipped=skipped,
     )
-
-
-def seen(rows: Iterable[tuple[str, str, str]], chosen: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Those of `rows` (export, peer, fate) that are of the chosen exports and peers."""
-    wanted = set(chosen)
-    return (row for row in rows if row[:2] in wanted)
