@@ -123,7 +123,7 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
 
     send = command("send", "act:send", "send a command to a device, in the words of its manual")
     send.add_argument("device")
-    send.add_argument("words", nargs="+", metavar="COMMAND")
+    send.add_argument("words", nargs="*", metavar="COMMAND", help="none: list what the device takes")
     send.add_argument("--json", action="store_true", help="the answer as one JSON object")
     send.add_argument(
         "--yes",

@@ -6,20 +6,23 @@ import re
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, tzinfo
+from typing import TypeVar
 
 from console.codecs.columns import plain
 from console.commands import show
 from console.commands.attach import Where, connect
 from console.control.client import AskedError, Client, Done, RefusedError
 from console.exit import Exit, Failure
-from console.model import SECOND, Phase
+from console.model import SECOND, CommandInfo, Phase
 from console.timing.bind import find_zone, local_to_utc, nearest_day
 
+T = TypeVar("T")
 
-def _do(args: argparse.Namespace, act: Callable[[Client], Awaitable[Done]]) -> Done:
+
+def _do(args: argparse.Namespace, act: Callable[[Client], Awaitable[T]]) -> T:
     """Attach, act, detach."""
 
-    async def run() -> Done:
+    async def run() -> T:
         client = await connect(Where(args.config, args.state_dir))
         try:
             return await act(client)
@@ -91,7 +94,9 @@ def take_over(args: argparse.Namespace) -> int:
 
 
 def send(args: argparse.Namespace) -> int:
-    """Send a command to a device, in the words of its manual."""
+    """Send a command to a device, in the words of its manual; without words, list those it takes."""
+    if not args.words:
+        return _commands(args)
     words = " ".join(args.words)
 
     async def order(client: Client) -> Done:
@@ -109,3 +114,22 @@ def send(args: argparse.Namespace) -> int:
     else:
         show.out(plain(done.text))
     return Exit.FAILED if done.ok is False else Exit.OK
+
+
+def _commands(args: argparse.Namespace) -> int:
+    """What a device takes, with the help that its tab and the command line of the console show."""
+
+    async def look(client: Client) -> tuple[CommandInfo, ...]:
+        devices = {one.name: one.commands for one in client.state.devices}
+        if args.device not in devices:
+            raise Failure(Exit.FAILED, f"no device {args.device!r}; there is {', '.join(devices)}")
+        return devices[args.device]
+
+    found = _do(args, look)
+    for one in found:
+        row = {"command": one.words, "arguments": [arg.name for arg in one.arguments], "help": one.help}
+        risks = " (changes it)" * one.changes
+        show.out(show.json_line(row) if args.json else f"{plain(one.usage)}\n    {plain(one.help)}{risks}")
+    if not found:
+        print(f"{args.device} takes no commands", file=sys.stderr)
+    return Exit.OK

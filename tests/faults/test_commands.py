@@ -251,6 +251,13 @@ async def test_send(tmp_path: Path) -> None:
         sent = [row for row in await it.one.dump("frames") if row["direction"] == "tx" and row["device"] == "control"]
         assert any(row["by"] for row in sent), "who asked is kept"
 
+        ran = await it.one.racedeck("send", "control")
+        assert (ran.status, ran.err) == (Exit.OK, "")
+        assert "SET CTRL control\n    give it a control number (changes it)\n" in ran.out
+        ran = await it.one.racedeck("send", "finish")
+        assert (ran.status, ran.out) == (Exit.FAILED, "")
+        assert "no device 'finish'" in ran.err
+
         for words, said in (
             (["finish", "PING"], "no device 'finish'"),
             (["control", "FLY"], "control: no command 'FLY'"),
