@@ -24,7 +24,7 @@ from console.devices.driver import CommandError, Driver, Reply
 from console.devices.otimcon_lists import Row, control, controls, key, names
 from console.devices.otimcon_station import Listener, Station
 from console.devices.otimcon_workflow import Workflow
-from console.devices.otimcon_writer import risk, writer
+from console.devices.otimcon_writer import ALL_THE_SAME, risk, writer
 from console.model import Argument, CommandInfo, Order, Risk, Scalar
 
 AWAY = 1.5
@@ -139,7 +139,8 @@ class Cards(Workflow):
             raise asyncio.CancelledError(f"{stopped}; {kept}") from None
         finally:
             self.end()
-        return Reply(ok=True, text=f"all {batch.total} cards written")
+        known = "" if batch.order.words.split()[1].upper() == "INFO" else f"; {ALL_THE_SAME}"
+        return Reply(ok=True, text=f"all {batch.total} cards written{known}")
 
     async def _card(self, batch: "Batch", number: int, row: Row, reader: Listener) -> None:
         """Have the next card that can be written get `row`."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, tzinfo
 from console.codecs.otimcon import set_time
 from console.codecs.otimcon_records import Time
 from console.devices.driver import CommandError, Outlet
+from console.devices.otimcon_replies import clock
 from console.devices.otimcon_station import Turn
 from console.devices.otimcon_workflow import asked
 from console.model import SECOND
@@ -24,12 +25,10 @@ def digits(wall: int, zone: tzinfo) -> int:
 
 def epoch_of(answer: Time) -> int:
     """The seconds of an answer, where need be from its text. Raises CommandError for what is no time."""
-    if answer.epoch is not None:
-        return answer.epoch
-    try:
-        return int(datetime.strptime(answer.shown, "%Y/%m/%d %H:%M:%S").replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        raise CommandError(f"its clock shows {answer.shown}, which is no time") from None
+    seconds = clock(answer)
+    if seconds is None:
+        raise CommandError(f"its clock shows {answer.shown}, which is no time")
+    return seconds
 
 
 async def ahead(turn: Turn, outlet: Outlet) -> int:

@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
-import msgspec
 from msgspec import structs
 
-from console.codecs.otimcon_records import Record, Refused, UnknownArgument, Warned
+from console.codecs.otimcon_records import Record, UnknownArgument
 from console.codecs.piece import Piece
 from console.devices.driver import CommandError, Driver, Reply
+from console.devices.otimcon_replies import said
 from console.devices.otimcon_station import Station, Turn
 from console.model import CommandInfo, Fact, Job, Order, Risk, Sheet
 
@@ -100,15 +100,5 @@ async def asked(turn: Turn, words: str, expected: type[R], *, once: bool = False
     *_, record = answer = await turn.ask(words, once=once)
     if isinstance(record, expected):
         return record
-    said = "; ".join(_said(each) for each in answer)
-    raise CommandError(f"{words}: the station answered {said}")
-
-
-def _said(record: Record) -> str:
-    match record:
-        case UnknownArgument(word):
-            return f"Unknown Argument {word!r}: this firmware does not know it"
-        case Warned(text) | Refused(text):
-            return text
-        case _:
-            return " ".join([type(record).__name__, *(str(value) for value in msgspec.structs.astuple(record))])
+    why = ": this firmware does not know it" if isinstance(record, UnknownArgument) else ""
+    raise CommandError(f"{words}: the station answered {'; '.join(said(each) for each in answer)}{why}")

@@ -10,7 +10,7 @@ from console.devices.driver import CommandError, Reply
 from console.devices.otimcon_replies import reply
 from console.devices.otimcon_station import Listener
 from console.devices.otimcon_workflow import Workflow
-from console.devices.otimcon_writer import risk, writer
+from console.devices.otimcon_writer import ALL_THE_SAME, risk, writer
 from console.model import CommandInfo, Order, Risk
 
 AGAIN = 2.0
@@ -57,7 +57,10 @@ class Write(Workflow):
             raise asyncio.CancelledError(f"{stopped}; {kept}, unless you reset it") from None
         finally:
             self.end()
-        return Reply(ok=done.ok, text=f"{done.text} ({README})") if info is table.WRITE_CTRL else done
+        said = done.text
+        if done.ok and info is not table.WRITE_INFO:
+            said = f"{said}; {ALL_THE_SAME}"
+        return Reply(ok=done.ok, text=f"{said} ({README})" if info is table.WRITE_CTRL else said)
 
     async def _card(self, cards: Listener) -> Reply:
         """Wait for the card. A FAIL counts once nothing better comes of it: the station tries again at once."""

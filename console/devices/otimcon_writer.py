@@ -8,6 +8,9 @@ from console.devices.driver import CommandError
 from console.devices.otimcon_workflow import Workflow
 from console.model import Level, Risk
 
+ALL_THE_SAME = "that also comes where a card keeps what it has: a last punch of this control, not over 30 s older"
+"""Section 4; only a READOUT station can tell."""
+
 
 def risk(mode: str) -> Risk:
     """What writing may do to a station in `mode` (empty: not known)."""

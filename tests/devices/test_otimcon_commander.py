@@ -359,6 +359,18 @@ async def test_write_control_stays_in_writer(word: str) -> None:
     assert not [line for line in talk.cable.lines_sent() if line.startswith("SET MODE")]
 
 
+async def test_an_ok_that_wrote_nothing_is_not_praised() -> None:
+    card = Card(uid=UID)
+    card.put(0, 251, 1795169730)
+    async with attended(mode="WRITER") as talk:
+        asked = await waiting(talk, "WRITE CONTROL START 20261120100000")  # earlier than what it has
+        talk.station.touch(card, hold=0)
+        reply = await asked
+    assert card.slots[0] == (251, 1795169730)
+    assert reply.ok
+    assert reply.text.startswith("WRITING CONTROL TO CARD: OK; that also comes where a card keeps what it has")
+
+
 async def test_a_card_that_fails_first_and_then_works() -> None:
     async with attended(mode="WRITER") as talk:
         asked = await waiting(talk, "WRITE CONTROL 31 20261120101530")
