@@ -164,6 +164,10 @@ class Driver(ABC, Generic[S]):
         info, _ = find(self.commands, words)
         return Risk(changes=info.changes, destroys=info.destroys, sets_clock=info.sets_clock)
 
+    def unplugging(self) -> bool:
+        """Whether one device after the other is plugged in here, so that a link which ends is no alarm."""
+        return False
+
     def left(self, console: int) -> None:
         """An attached console has gone away; what it asked for and still holds the device up must end."""
 

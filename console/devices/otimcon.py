@@ -187,6 +187,10 @@ class Otimcon(Driver[OtimconSettings]):
         """See Driver."""
         return [stopped for workflow in self.workflows if (stopped := workflow.stop(by))]
 
+    def unplugging(self) -> bool:
+        """See Driver."""
+        return any(workflow.unplugging() for workflow in self.workflows)
+
     def sheet(self, name: str) -> Sheet:
         """See Driver."""
         for workflow in self.workflows:

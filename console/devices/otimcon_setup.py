@@ -160,6 +160,10 @@ class Setup(Workflow):
         self.end()
         return f"NEXT STATION after {plan.count} stations"
 
+    def unplugging(self) -> bool:
+        """See Driver."""
+        return self.plan is not None
+
     def lost(self) -> None:
         """Unplugged."""
         if self.plan is not None:

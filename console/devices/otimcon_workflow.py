@@ -53,6 +53,10 @@ class Workflow:
         """End what goes on beyond its command; what that was, in words, empty: nothing."""
         return ""
 
+    def unplugging(self) -> bool:
+        """See Driver."""
+        return False
+
     def sheet(self, name: str) -> Sheet | None:
         """A table it keeps in memory."""
         return None

@@ -217,7 +217,7 @@ class DeviceRunner:
             self._down_since = self._down_since or self._desk.mono()
         if self._down_since is None:
             self._down_since = self._desk.mono()
-            self._trouble(Level.ALARM, f"{'link lost' if session.link else 'no link'}: {reason}")
+            self._trouble(self._loss(), f"{'link lost' if session.link else 'no link'}: {reason}")
         return reason, session.steady
 
     async def _serve(self, session: Session) -> str:
@@ -335,6 +335,10 @@ class DeviceRunner:
     def _trouble(self, level: Level, text: str) -> None:
         self._desk.trouble(level, self._settings.name, text)
 
+    def _loss(self) -> Level:
+        """How much it matters that the device is not heard any more."""
+        return Level.NOTE if self._driver is not None and self._driver.unplugging() else Level.ALARM
+
     def _says(self, kind: str) -> bool:
         """Whether an incident of this kind is to be told, or only counted."""
         says = self._hush.says(kind, self._desk.mono() / SECOND)
@@ -403,7 +407,7 @@ class DeviceRunner:
         if self._desk.mono() < silent_at:
             return silent_at
         text = f"nothing heard for {_span(int(session.patience * SECOND))}: check that the device is on, and its cable"
-        self._trouble(Level.ALARM, f"silent: {text}")
+        self._trouble(self._loss(), f"silent: {text}")
         self._enter(LinkState.SILENT, text)
         return None
 

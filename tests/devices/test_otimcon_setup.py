@@ -29,6 +29,7 @@ async def test_twenty_stations_of_all_versions_one_after_the_other(monkeypatch: 
             assert desk.job == f"plug in the station for control {32 + number}"
             assert desk.state.job
             assert desk.state.job.done == number + 1
+        assert desk.told(Level.ALARM) == [], "to unplug is what the operator is told to do"
         reply = await desk.order("STOP")  # no station is there, and it ends all the same
         assert desk.state.job is None
         last = desk.state.outcome
