@@ -149,7 +149,7 @@ class TimeMachine(Device):
         out = holes(device, width)
         if device.retold:
             out += retransmit(device.retold, width)
-        elif not device.holes:
+        elif not device.holes and "737" not in device.facts.get("model", ""):
             out.append([(words.fit(START_RETRANSMIT, width), "dim")])
         out += progress.job(device.job, width, picture) if device.job else []
         result = progress.outcome(device.outcome, width, picture) if device.outcome else []

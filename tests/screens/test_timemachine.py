@@ -394,6 +394,7 @@ async def test_a_737_is_called_what_it_is(socket: Path) -> None:
     engine.set(facts={"model": "Chronomix 737"})
     async with tab(socket, engine) as console:
         await console.sees("CHRONOMIX 737 9600 7E2  FLOWING")
+        assert "retransmit: start it" not in console.text, "none is known of"
 
 
 async def test_without_rows_it_says_so_and_how_a_retransmit_is_started(socket: Path) -> None:
