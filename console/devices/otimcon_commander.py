@@ -70,7 +70,9 @@ class Commander(Workflow):
         async with self.station.turn(order.by) as turn:
             answer = await turn.ask(line)
         done = reply(line, answer, self.station.version, self.outlet.wall(), self.outlet.zone)
-        return structs.replace(done, text=done.text + self._frozen) if info is table.SET_TIME and done.ok else done
+        if info is table.SET_TIME and done.ok and self.station.mode == "FROZEN_CONTROL":
+            return structs.replace(done, text=f"{done.text}; in FROZEN_CONTROL that is its frozen time only")
+        return done
 
     async def _ping(self, by: str) -> Reply:
         async with self.station.turn(by) as turn:
@@ -97,6 +99,10 @@ class Commander(Workflow):
         return Reply(ok=not any(refused(each) for each in answer), text=text)
 
     async def _sync(self, by: str) -> Reply:
+        if self.station.mode == "FROZEN_CONTROL":  # it would be every punch's time, and the clock stays as it is
+            raise CommandError(
+                "SET TIME: it is frozen at a time, and would be at another: SET MODE first, or say which"
+            )
         try:
             before, after = await self._set_clock(by)
         except TimeoutError:  # what it has of the line runs when it is woken, and sets anything
@@ -105,13 +111,8 @@ class Commander(Workflow):
         if abs(after) > EXACT:
             text = f"its clock was NOT set right: it is {after:+} s off, and was {before:+} s off before; try again"
             return Reply(ok=False, text=text, data=data)
-        text = f"clock set: it was {before:+} s off and is {after:+} s now; it shows whole seconds{self._frozen}"
+        text = f"clock set: it was {before:+} s off and is {after:+} s now; it shows whole seconds"
         return Reply(ok=True, text=text, data=data)
-
-    @property
-    def _frozen(self) -> str:
-        """What a clock that was set is worth (section 6)."""
-        return "; in FROZEN_CONTROL that is its frozen time only" if self.station.mode == "FROZEN_CONTROL" else ""
 
     async def _set_clock(self, by: str) -> tuple[int, int]:
         async with self.station.turn(by) as turn:

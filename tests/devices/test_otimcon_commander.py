@@ -167,6 +167,9 @@ async def test_raw_lines() -> None:
 async def test_a_frozen_time_is_no_clock() -> None:
     async with attended(mode="FROZEN_CONTROL") as talk:
         await known(talk)
+        with pytest.raises(CommandError, match="it is frozen at a time"):
+            await talk.tell("SET TIME")
+        assert not [line for line in talk.cable.lines_sent() if line.startswith("SET TIME")]
         told = await talk.tell("SET TIME 20261120101530")
     assert told.ok
     assert told.text.endswith("in FROZEN_CONTROL that is its frozen time only")
