@@ -277,7 +277,11 @@ HOSTS = (
         key="E",
         changes=True,
     ),
-    _host("#DL", "download a run, as DOWNLOAD RUN does", (RUN, number(2, 1, 99)), rejected=NO_RUN),
+    Host(
+        info=CommandInfo(words="#DL", arguments=(RUN,), help="download a run, as DOWNLOAD RUN does", long=True),
+        layouts=(number(2, 1, 99),),
+        rejected=NO_RUN,
+    ),
     Host(info=STATUS),
     Host(info=SET_CLOCK, layouts=(minute,)),
     Host(info=START_LIST, layouts=(str,)),

@@ -267,3 +267,7 @@ async def test_every_command_can_be_refused_or_go_unanswered(
         reply = await ask(driver, words)
         assert reply.ok is False
         assert re.search(rf"\(AK {code}\)", reply.text)
+
+
+def test_whatever_downloads_can_be_stopped() -> None:
+    assert {one.words for one in COMMANDS if one.long} == {"#DL", "DOWNLOAD RUN", "SET CLOCK", "START LIST"}
