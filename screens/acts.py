@@ -15,6 +15,7 @@ from screens.attachment import Attachment
 from screens.bibs import Bibs
 from screens.detail import Answer
 from screens.device import Device
+from screens.dispatch import Dispatch
 from screens.keys import Keys
 from screens.offered import Offered, show, take_over
 from screens.orders import Orders
@@ -49,7 +50,7 @@ class Acts(Keys):
         self._engine = Attachment(socket, observe=observe, clock=clock, changed=self._changed)
         self._history: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
-        self.orders, self.bibs = Orders(self), Bibs(self)
+        self.orders, self.bibs, self.dispatch = Orders(self), Bibs(self), Dispatch(self)
 
     # --- the engine ---
 

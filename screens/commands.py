@@ -11,6 +11,7 @@ from console.control.client import Done
 from console.model import SECOND, CommandInfo, Phase
 from screens import offered
 from screens.desk import Desk
+from screens.exports import Row
 from screens.forms import file_names
 from screens.picture import Picture
 from screens.prompt import Options
@@ -227,11 +228,77 @@ async def _skip(desk: Desk, args: list[str]) -> Done | str:
     return await _held(desk, args, "skip")
 
 
+def _export_names(picture: Picture, args: list[str]) -> Options:
+    return _held_words(picture, args) if len(args) == 1 else {}
+
+
 def _held_words(picture: Picture, args: list[str]) -> Options:
     if len(args) == 1:
-        return {export.name: f"{export.type}, {export.held} held" for export in picture.state.exports}
+        return {
+            export.name: f"{export.type}, {export.waiting} waiting, {export.held} held"
+            for export in picture.state.exports
+        }
     export = picture.export(args[0])
     return {peer.address: f"{peer.held} held" for peer in export.peers} if export and len(args) == 2 else {}
+
+
+def _export_of(desk: Desk, name: str, usage: str) -> str:
+    names = [export.name for export in desk.picture.state.exports]
+    if name not in names:
+        raise CommandError(f"{usage}; exports: {' '.join(names) or 'none'}")
+    return name
+
+
+async def _pause(desk: Desk, args: list[str], action: str = "pause") -> Done:
+    return await desk.client.steer(_export_of(desk, " ".join(args), f"{action} EXPORT"), action)
+
+
+async def _resume(desk: Desk, args: list[str]) -> Done:
+    return await _pause(desk, args, "resume")
+
+
+async def _resend(desk: Desk, args: list[str]) -> str:
+    export = _export_of(desk, args[0] if args else "", "resend EXPORT [PEER] WHAT")
+    peers = [peer.address for one in desk.picture.state.exports if one.name == export for peer in one.peers]
+    peer = args[1] if len(args) > 1 and args[1] in peers else ""
+    desk.dispatch.resend(Row(export, peer), " ".join(args[2 if peer else 1 :]))
+    return ""
+
+
+EXPORT_ACTS = {
+    "add": "NAME type=... listen=HOST:PORT: one more",
+    "set": "EXPORT KEY=VALUE ...: other settings for it",
+    "remove": "one less (asks first)",
+    "pause": "send nothing until it is resumed",
+    "resume": "go on after a pause",
+    "skip": "never send what waits (asks first)",
+}
+
+
+async def _export(desk: Desk, args: list[str]) -> Done | str:
+    action, name, rest = (*args, "", "")[0], (*args, "", "")[1], " ".join(args[2:])
+    if action not in EXPORT_ACTS or not name:
+        raise CommandError(f"export {'|'.join(EXPORT_ACTS)} EXPORT ...")
+    if action == "add":
+        desk.dispatch.setup.add(name, rest)
+        return ""
+    _export_of(desk, name, f"export {action} EXPORT")
+    match action:
+        case "set":
+            desk.dispatch.setup.change(name, rest)
+        case "remove":
+            desk.dispatch.remove(name)
+        case "skip":
+            desk.dispatch.skip(name, rest or None)
+        case _:
+            return await desk.client.steer(name, action)
+    return ""
+
+
+def _export_words(picture: Picture, args: list[str]) -> Options:
+    if len(args) == 1:
+        return EXPORT_ACTS
+    return _held_words(picture, args[1:]) if args[0] != "add" and (len(args) == 2 or args[0] == "skip") else {}
 
 
 async def _ack(desk: Desk, args: list[str]) -> str:
@@ -300,6 +367,12 @@ COMMANDS = (
     Command("ack", "acknowledge all alarms", _ack),
     Command("release EXPORT [PEER]", "send what is held", _release, _held_words),
     Command("skip EXPORT [PEER]", "drop what is held", _skip, _held_words),
+    Command("pause EXPORT", "send nothing until it is resumed", _pause, _export_names),
+    Command("resume EXPORT", "go on after a pause", _resume, _export_names),
+    Command(
+        "resend EXPORT [PEER] WHAT", "send passings again: 4187, 4187-4195, 10:41, point, bib", _resend, _held_words
+    ),
+    Command("export ACTION EXPORT ...", " ".join(EXPORT_ACTS), _export, _export_words),
     Command("reload", "read the settings again", _reload),
     Command("theme NAME", "colours: " + " ".join(PALETTES), _theme, lambda picture, args: dict.fromkeys(PALETTES, "")),
     Command("help", "keys, commands, words", _help),

@@ -11,24 +11,38 @@ DROPPED = "dropped; nothing was sent"
 """What the operator is told who did not agree."""
 
 
-def confirm(desk: Desk, question: str, name: str, agreed: Callable[[], None], *, what: str = "the device name") -> None:
+def confirm(
+    desk: Desk,
+    question: str,
+    name: str,
+    agreed: Callable[[], None],
+    *,
+    what: str = "the device name",
+    act: str = "send it",
+    dropped: str = DROPPED,
+) -> None:
     """Ask `question`, in as many lines as it takes. With a `name` exactly that must be typed, else `y`; then `agreed`
-    is called, and otherwise the operator is told that nothing was sent."""
+    is called, and otherwise the operator is told that it was `dropped`. `what` the name is, and what
+    is done (`act`: a verb, and it or them), are said in the line where it is typed."""
 
     def answered(text: str) -> None:
         text = text.strip()
         if text == name or (not name and text in ("y", "Y")):
             agreed()
         elif name and text:
-            confirm(desk, f"{text} is not the name. {question}", name, agreed, what=what)
+            confirm(desk, f"{text} is not the name. {question}", name, agreed, what=what, act=act, dropped=dropped)
         else:
-            desk.say(DROPPED)
+            desk.say(dropped)
 
     def above(width: int) -> list[Line]:
         return [[(line, "bad")] for line in wrapped(f"!! {question}", width)]
 
-    label = f"Type {what} ({name}) to send it, Esc to drop: " if name else "y sends it, anything else drops it: "
-    answers = (("Enter", "send it"), ("Esc", "drop it")) if name else (("y", "send it"), ("Esc", "drop it"))
+    label = (
+        f"Type {what} ({name}) to {act}, Esc to drop: "
+        if name
+        else f"y {act.replace(' ', 's ', 1)}, anything else drops it: "
+    )
+    answers = (("Enter", act), ("Esc", "drop it")) if name else (("y", act), ("Esc", "drop it"))
     desk.ask(
-        Prompt(label, answered, single=not name, above=above, back=lambda: desk.say(DROPPED), answers=answers),
+        Prompt(label, answered, single=not name, above=above, back=lambda: desk.say(dropped), answers=answers),
     )

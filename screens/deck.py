@@ -114,10 +114,12 @@ class Deck(Acts):
         return self.answer(event.key, event.character) or self._orders(event.character)
 
     def _orders(self, character: str | None) -> bool:
-        """A key of the device whose tab is on the screen."""
+        """A key of the device whose tab is on the screen, or of the exports."""
         view = self.stack.view
-        device = self.picture.device(view.name) if isinstance(view, Device) and self.state else None
-        taken = device is not None and character is not None and self.orders.pressed(device, character)
+        if character is None or not self.state:
+            return False
+        device = self.picture.device(view.name) if isinstance(view, Device) else None
+        taken = self.orders.pressed(device, character) if device else self.dispatch.pressed(view, character)
         if taken:
             self.acted()
         return taken

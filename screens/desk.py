@@ -13,6 +13,7 @@ from screens.view import View
 
 if TYPE_CHECKING:
     from screens.bibs import Bibs
+    from screens.dispatch import Dispatch
     from screens.orders import Orders
 
 OBSERVES = "this console only observes; attach without --observe to act"
@@ -25,6 +26,7 @@ class Desk(Protocol):
     stack: Stack
     orders: "Orders"
     bibs: "Bibs"
+    dispatch: "Dispatch"
     presses: int
     """Keys pressed so far: tells whether the operator has gone on to something else."""
 

@@ -22,7 +22,15 @@ class Form:
     """The arguments of `info` for `device`; `done` gets the whole command, and what was typed."""
 
     def __init__(
-        self, desk: Desk, device: str, info: CommandInfo, done: Callable[["Form", str], None], trouble: str = ""
+        self,
+        desk: Desk,
+        device: str,
+        info: CommandInfo,
+        done: Callable[["Form", str], None],
+        trouble: str = "",
+        *,
+        verb: str = "send",
+        dropped: str = DROPPED,
     ) -> None:
         self._desk = desk
         self._device = device
@@ -30,6 +38,7 @@ class Form:
         self._done = done
         self._trouble = trouble
         """Why it is open again."""
+        self._verb, self._dropped = verb, dropped
         self._typed = [""] * len(info.arguments)
 
     def open(self) -> None:
@@ -46,7 +55,7 @@ class Form:
         one = self._info.arguments[at]
         default = f" [{one.default}]" if one.default else ""
         last = at + 1 == len(self._info.arguments)
-        enter = "send" if last else "next (empty: send)" if one.optional and not one.default else "next"
+        enter = self._verb if last else f"next (empty: {self._verb})" if one.optional and not one.default else "next"
         answers = (("Enter", enter), ("Esc", "back" if at else "drop"))
         complete = file_names if one.file else (lambda text: _choices(one, text)) if one.choices else None
         self._desk.ask(
@@ -66,7 +75,7 @@ class Form:
         if at:
             self._ask(at - 1)
         else:
-            self._desk.say(DROPPED)
+            self._desk.say(self._dropped)
 
     def _take(self, at: int, text: str) -> None:
         one = self._info.arguments[at]

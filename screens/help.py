@@ -43,6 +43,15 @@ KEYS = (
         ("+", "take over what was told afterwards only: from then on it counts, marked recovered"),
         ("#", "tables: laps, backup, cards ..., where the device has some"),
     )),
+    ("on the Exports tab", (
+        ("Enter", "its figures, why passings are held, the last lines sent and received, its settings"),
+        ("p", "pause the export, or let it go on"),
+        ("r", "send again: from a passing or a time, at a point, of a bib; to the peer under the cursor, or to all"),
+        ("s", "skip to now: what waits is never sent (asks first)"),
+        ("h  k", "send what is held, where that can be; or drop it (asks first)"),
+        ("n  e  D", "a new export; edit its settings; remove it (asks first)"),
+        ("t  R", "tell scoring: what went out and has changed since; the day's report"),
+    )),
     ("on the Log tab", (("i", "incidents instead of frames, and back"),)),
 )  # fmt: skip
 """What the keys do, by where they do it."""

@@ -1,6 +1,7 @@
 """The keys: what each is called (so that it can be remapped), and how it moves the operator around.
 
-On the tab of a device its own commands have keys too, which go before these; those in `menu.RESERVED` never give way.
+On the tab of a device its own commands have keys too, on the Exports tab what is done to exports (`dispatch`), which go
+before these; those in `menu.RESERVED` never give way.
 Left free for what comes: e, h, m, r. Never bound: Ctrl+A, B, H, I, J, M, S, T, Z, `Ctrl+[` and
 `Ctrl+]`, which terminals, multiplexers and job control keep for themselves; Ctrl+Q only as another name of `q`.
 """
@@ -12,8 +13,10 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 
 from console.model import EngineState
+from screens.delivery import Delivery
 from screens.detail import FrameDetail, IncidentDetail
 from screens.device import Device
+from screens.exports import Exports, Row
 from screens.help import Help
 from screens.listing import Listing
 from screens.picture import Picture
@@ -187,7 +190,10 @@ class Keys(App[int], inherit_bindings=False):
             if pane is self.stack.race.devices:
                 self.stack.show_device(name)
             else:
+                self.stack.exports.go(Row(name))
                 self.stack.show(self.stack.exports)
+        elif isinstance(view, Exports) and self.state and (row := view.current(self.picture)):
+            self.stack.over.append(Delivery(row))
         self.acted()
 
     def _open_row(self, listing: Listing[Any]) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from console.model import DeviceState, ExportState, PeerState
+from console.model import DeviceState
 from screens import words
 from screens.paint import Line, plain
 from screens.picture import Picture
@@ -140,21 +140,4 @@ def _export_line(name: str, width: int, picture: Picture) -> Line:
 
 def export_role(state: str) -> str:
     """The ink of an export's state; the words say it first."""
-    return {"up": "good", "no client": "warn", "slow": "warn"}.get(state, "bad")
-
-
-# --- the Exports tab ---
-
-DELIVERY = f"{'JOURNALED':>9}{'SENT':>8}{'TCP':>8}{'ACKED':>7}{'WAIT':>6}{'OLDEST':>7}{'HELD':>5}{'UNMAPPED':>9}"
-"""Names of the delivery columns."""
-
-
-def delivery(row: ExportState | PeerState, picture: Picture) -> Line:
-    """The delivery columns of an export or of one of its peers."""
-    return [
-        (f"{row.journaled:>9}{row.sent:>8}{words.count(row.tcp):>8}{words.count(row.acked):>7}", ""),
-        (f"{row.waiting:>6}", "warn" if row.waiting else ""),
-        (f"{words.since(row.oldest, picture.now) if row.waiting else '-':>7}", ""),
-        (f"{row.held:>5}", "bad" if row.held else ""),
-        (f"{row.unmapped:>9}", "warn" if row.unmapped else ""),
-    ]
+    return {"up": "good", "no client": "warn", "slow": "warn", "paused": "warn"}.get(state, "bad")

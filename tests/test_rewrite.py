@@ -213,6 +213,7 @@ def test_words_of_the_operator_become_values() -> None:
         "devices": None,
         "kinds": ["place", "punch"],
     }
+    assert typed("template", {"line": "{bib};{time:%H:%M}\\r\\n"}) == {"line": "{bib};{time:%H:%M}\r\n"}
     assert typed("nothing", {"batch_interval": "1"}) == {"batch_interval": "1"}
     assert typed("tsv1", {"batch_interval": "soon"}) == {"batch_interval": "soon"}
 

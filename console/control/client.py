@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from console.control import messages as m
-from console.control.messages import Call, Delivery, Detail, Done, Options, packed
+from console.control.messages import Call, Conversation, Delivery, Detail, Done, Options, packed
 from console.model import (
     CommandError,
     Direction,
@@ -25,7 +25,17 @@ from console.model import (
     find,
 )
 
-__all__ = ["AskedError", "Client", "Delivery", "Detail", "Done", "EngineGoneError", "Options", "RefusedError"]
+__all__ = [
+    "AskedError",
+    "Client",
+    "Conversation",
+    "Delivery",
+    "Detail",
+    "Done",
+    "EngineGoneError",
+    "Options",
+    "RefusedError",
+]
 
 ANSWER_WITHIN = 15.0
 """Seconds a call may take; a command may take as long as its device does, for the engine watches over that."""
@@ -263,9 +273,9 @@ class Client:
         """Send passings again, to one peer or to all that are connected; see Resend."""
         return await self._ask(m.Resend(export=export, what=what, frame=frame, peer=peer), m.Done)
 
-    async def conversation(self, export: str, peer: str) -> m.Conversation:
+    async def conversation(self, export: str, peer: str) -> Conversation:
         """The last lines sent to a peer of an export, and received from it."""
-        return await self._ask(m.GetPeer(export=export, peer=peer), m.Conversation)
+        return await self._ask(m.GetPeer(export=export, peer=peer), Conversation)
 
     async def reload(self) -> Done:
         """Have the engine read its settings again."""

@@ -94,6 +94,9 @@ def _value(expected: inspect.Type | None, text: str) -> Any:
             for one in types:
                 if not isinstance(found := _value(one, text), str):
                     return found
+    if "\\" in text:  # `\r\n` at the end of a line that somebody has made up
+        with suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f'value = "{text}"')["value"]
     return text
 
 

@@ -31,6 +31,7 @@ from console.model import (
     Kind,
     Level,
     LinkState,
+    Option,
     Origin,
     Outcome,
     Passing,
@@ -158,6 +159,13 @@ COMMANDS = (
     CommandInfo(words="STOP", help="stop what takes long"),
 )
 
+OPTIONS = (
+    Option("listen", "127.0.0.1:10200", help="host:port to listen on."),
+    Option("connect", "", help="host:port to connect to, instead."),
+    Option("newcomers", "live", default="live", expects="one of live, all", help="What a new client gets."),
+    Option("batch_interval", "1.5", default="0", expects="a number from 0 to 60", help="Seconds between two messages."),
+)
+
 CLEARS = "CLEAR erases every card that touches this station."
 
 CHATTER = ("PING", "PONG", "wake", "prompt", "blank")
@@ -190,6 +198,8 @@ class FakeEngine:
         self.outcomes: dict[str, Outcome] = {}
         """Device -> what came of its last command."""
         self.sheets: dict[tuple[str, str], Sheet] = {}
+        self.talks: dict[tuple[str, str], m.Conversation] = {}
+        """(export, peer) -> the last lines."""
         self.refuse_bibs = ""
         """Why no bib is saved."""
         self._bibs: list[int] = []
@@ -300,13 +310,15 @@ class FakeEngine:
             address="192.168.1.20",
             connected=True,
             since=GUN,
-            journaled=sent + 14,
+            journaled=sent + 19,
             sent=sent,
             tcp=sent - 2,
             waiting=14,
             oldest=now - 42 * SECOND,
             held=2,
-            note="2 places without a bib are held",
+            reasons={"no bib": 2},
+            unmapped=3,
+            note="2 held: no bib",
         )
         return (
             ExportState(
@@ -315,7 +327,7 @@ class FakeEngine:
                 where="127.0.0.1:10200",
                 state="slow",
                 reason="192.168.1.20 reads slowly",
-                journaled=sent + 14,
+                journaled=sent + 19,
                 sent=sent,
                 tcp=sent - 2,
                 waiting=14,
@@ -407,6 +419,19 @@ class FakeEngine:
                     return m.Failed(reason="there is nothing to take back")
                 del self.odd_passings[seq := self._bibs.pop()]
                 return m.Done(text=f"#{seq} is as it was")
+            case m.Steer() | m.EditExport() | m.RemoveExport():
+                return self._steer(call)
+            case m.Resend(export=export):
+                return m.Done(text=f"{export}: 212 sent again, 3 held")
+            case m.GetPeer(export=export, peer=peer):
+                return self.talks.get((export, peer)) or m.Conversation(sent=(), received=())
+            case m.GetOptions(export=export, kind=kind):
+                rows = OPTIONS if export or kind == "tsv1" else OPTIONS[1:2]
+                return m.Options(kind=kind or "tsv1", kinds=["ctp01", "thcom-server", "tsv1"], rows=list(rows))
+            case m.AddExport(name=name, values=values):
+                if "10200" in values.get("listen", ""):
+                    return m.Failed(reason='listen address "127.0.0.1:10200" is given 2 times')
+                return m.Done(text=f"export {name} added: {values}")
             case m.SetGun() | m.Held() | m.Reload() | m.TakeOver():
                 return m.Done(text=f"{type(call).__name__} done", ok=None)
 
@@ -425,6 +450,23 @@ class FakeEngine:
             return m.Failed(reason=f"{words}: the station says ERROR")
         self.outcomes[device] = Outcome(words=words, by=who, wall=self.now, ok=ok, text=text)
         return m.Done(text=text, ok=ok)
+
+    def _steer(self, call: m.Steer | m.EditExport | m.RemoveExport) -> m.Result:
+        name = call.name if isinstance(call, m.EditExport | m.RemoveExport) else call.export
+        match call:
+            case m.Steer(action="skip") if call.yes != name:
+                return m.Asks(question="14 passings wait and will never be sent. Skip them?", name=name, typed=False)
+            case m.RemoveExport() if call.yes != name:
+                return m.Asks(
+                    question=f"A race is running, and 1 client is connected to {name}.", name=name, typed=True
+                )
+            case m.Steer(action="pause" | "resume" as action):
+                paused = {"state": "paused", "reason": "by anna", "paused_at": self.now} if action == "pause" else {}
+                self.changes["exports"] = tuple(
+                    msgspec.structs.replace(one, **paused) if one.name == name else one for one in self._exports()
+                )
+                return m.Done(text=f"{name}: {action}d")
+        return m.Done(text=f"{name}: {type(call).__name__} done")
 
     def _set_bib(self, seq: int, bib: str, who: str) -> m.Result:
         if self.refuse_bibs:

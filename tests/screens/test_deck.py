@@ -311,7 +311,7 @@ async def test_rows_that_do_not_come_stop_neither_the_strip_nor_the_keys(socket:
         console.push()
         await console.sees("SAVED 4220", "10:42:07")
         console.deck.action_exports()
-        await console.sees("JOURNALED")
+        await console.sees("EXPORT / PEER")
         console.deck.action_log()
         console.engine.slow.set()
         await console.sees(" 4220  10:42:05.500")
