@@ -125,8 +125,9 @@ class Setup(Workflow):
             control, mode, steps = _parsed(values)
             if "control" in steps and control is None:
                 control = await self._after_last()
-            if self.plan is None:
-                self.begin(order, "")
+            if self.plan is not None:
+                self.end()
+            self.begin(order, "")
             self.plan = Plan(
                 order=order,
                 control=control if "control" in steps else None,
@@ -214,16 +215,16 @@ class Setup(Workflow):
         """Do all steps, each read back: what was done, in a line. Raises AlreadyError, and as `Workflow.run`."""
         async with self.station.turn(plan.order.by) as turn:
             version = (await asked(turn, "GET VERSION", Version)).number
-            was = (await asked(turn, "GET MODE", Mode)).mode
+            was = await asked(turn, "GET MODE", Mode)
             if not plan.anew:
-                await self._look_for_itself(plan, turn, was)
+                await self._look_for_itself(plan, turn, was.mode)
             plan.anew = False
-            mode = plan.mode or was
+            mode = plan.mode or was.mode
             if plan.control is not None:
                 # Outside the control modes SET CTRL is obeyed, but answered like a failure, and cannot be read back.
                 await _set_mode(turn, mode if mode in CONTROL_MODES else "CONTROL")
                 await _set_control(turn, plan.control)
-            await _set_mode(turn, mode)
+            await _set_mode(turn, mode, pos=was.pos)
             before = after = None
             if plan.time:
                 if mode == "FROZEN_CONTROL":
@@ -287,9 +288,10 @@ class Setup(Workflow):
                 missed = 0
 
 
-async def _set_mode(turn: Turn, mode: str) -> None:
+async def _set_mode(turn: Turn, mode: str, *, pos: bool = False) -> None:
+    """`pos`: a mode PRINT is that for a receipt printer."""
     if (await asked(turn, "GET MODE", Mode)).mode != mode:
-        await asked(turn, f"SET MODE {mode}", Mode)
+        await asked(turn, f"SET MODE {mode}{' POS' * (pos and mode == 'PRINT')}", Mode)
         if (now := (await asked(turn, "GET MODE", Mode)).mode) != mode:
             raise CommandError(f"its mode is {now} although {mode} was set")
 

@@ -182,6 +182,22 @@ async def test_a_forgotten_plan_sets_nothing(monkeypatch: pytest.MonkeyPatch) ->
     assert controls(desk) == [31]
 
 
+async def test_a_new_plan_takes_the_place_of_the_old_and_a_printer_keeps_its_codes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with bench(monkeypatch) as desk, desk.plugged(mode="PRINT") as station:
+        station._escpos = True
+        await desk.order("NEXT STATION 31 CONTROL control")
+        await set_up(desk, 1)
+        assert (station.mode, station._escpos, station.control) == ("PRINT", True, 31)
+        await desk.order("NEXT STATION 50 CONTROL control,mode")
+        assert desk.state.job
+        assert desk.state.job.words == "NEXT STATION 50 CONTROL control,mode"
+        await set_up(desk, 2)
+        assert (station.mode, station.control) == ("CONTROL", 50)
+        await desk.order("STOP")
+
+
 async def test_a_race_ends_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """The station that comes back then is one of the race, and nobody has typed its name."""
     async with bench(monkeypatch) as desk:
