@@ -52,11 +52,10 @@ class Dispatch:
             raise ValueError(f"nothing waits for {call.peer or call.export}")
         if call.yes != call.export:
             wrong = f"{call.yes!r} is not its name. " if call.yes else ""
-            question = (
-                f"{wrong}{count:,} passings wait and will never be sent{to}, unless they are sent again. Skip them?"
-            )
+            never = f"They will never be sent{to}, unless they are sent again. Skip them?"
+            question = f"{wrong}Passings that wait: {count:,}. {never}"
             return m.Asks(question=question, name=call.export, typed=False)
-        text = f"{export.skip_waiting(who, call.peer):,} passings skipped{to}: what comes now is sent"
+        text = f"passings skipped{to}: {export.skip_waiting(who, call.peer):,}; what comes now is sent"
         self._say(Level.WARNING, call.export, f"{text} ({who})")
         return m.Done(text=text)
 

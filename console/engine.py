@@ -5,6 +5,7 @@ writer thread, which hands over what it has made durable.
 """
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import os
@@ -25,7 +26,7 @@ from console.doubts import Doubts
 from console.exports import export_class
 from console.exports.export import Export, ExportSettings, Feed
 from console.incidents import Incidents
-from console.journal.journal import Committed, Journal
+from console.journal.journal import Committed, Journal, JournalFullError
 from console.journal.reader import Reader
 from console.lock import EngineError, only_engine_of
 from console.model import (
@@ -56,6 +57,9 @@ log = logging.getLogger("racedeck")
 READ_AGAIN = 0.5
 """Seconds until a database that could not be read is read again."""
 
+NOTED_WITHIN = 2.0
+"""Seconds in which acts that are on their way to the disk are waited for before acts are read."""
+
 CLOCK_EVERY = 1.0
 """Seconds between two looks at the engine's own clock."""
 
@@ -82,7 +86,12 @@ class Engine:
         self._journal_was = "ok"
         self._doubts: Doubts
         self._tags = TagFile(lambda level, text: self.trouble(level, "engine", text))
+        self._cursors: dict[tuple[str, str], Cursor] = {}
+        """The newest of this run, by export and peer."""
+        self._noting: set[concurrent.futures.Future[Act]] = set()
         self._stopping = asyncio.Event()
+        self._commit = asyncio.Event()
+        """Set, and replaced, with each commit."""
         self._loop = asyncio.get_running_loop()
 
     # --- life ---
@@ -287,10 +296,14 @@ class Engine:
 
     def note(self, word: str, body: dict[str, Scalar], by: str) -> None:
         """Journal an act of a device."""
-        self.journal.act(word, body, by)
+        act = self.journal.act(word, body, by)
+        self._noting.add(act)
+        act.add_done_callback(self._noting.discard)
 
     async def notes(self, word: str) -> list[Act]:
         """Every act of that word, oldest first."""
+        if self._noting:
+            await asyncio.wait([asyncio.ensure_future(_ended(act)) for act in list(self._noting)], timeout=NOTED_WITHIN)
         acts = await asyncio.to_thread(self.reader.acts, after=0, limit=1_000_000)
         return [act for act in acts if act.word == word]
 
@@ -317,11 +330,13 @@ class Engine:
 
     def save(self, cursor: Cursor) -> None:
         """Journal a cursor."""
+        self._cursors[cursor.export, cursor.peer] = cursor
         self.journal.cursor(cursor)
 
     def cursors(self, export: str) -> list[Cursor]:
-        """The cursors of an export."""
-        return self.journal.cursors(export)
+        """The cursors of an export, also those that are still on their way to the disk: a reload starts it anew."""
+        journaled = {cursor.peer: cursor for cursor in self.journal.cursors(export)}
+        return list((journaled | {peer: one for (name, peer), one in self._cursors.items() if name == export}).values())
 
     async def number(self, export: str, connection: str, location: str, passings: Iterable[int]) -> dict[int, int]:
         """Have lines numbered; returned when that is durable."""
@@ -416,6 +431,12 @@ class Engine:
             if self._told_over:
                 self._told_over.cancel()
             self._told_over = self._loop.call_later(QUIET / SECOND + 0.1, self.server.changed)
+
+
+async def _ended(act: concurrent.futures.Future[Act]) -> None:
+    """Wait for the end of an act, whatever it is."""
+    with contextlib.suppress(ValueError, JournalFullError):
+        await asyncio.wrap_future(act)
 
 
 def _by_name(settings: Settings) -> dict[str, DeviceSettings | ExportSettings]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from console.exports.peer import Peer
 from console.links.address import parse_address
 from console.links.backoff import backoff
-from console.links.tcp import connect
+from console.links.tcp import Address, connect, look_up
 from console.model import Level
 
 CONNECT_WITHIN = 5.0
@@ -45,6 +45,7 @@ class Dialler:
         self._changed = changed
         self._answers_within = answers_within
         self._host, self._port = parse_address(where)
+        self._lookup: asyncio.Task[list[Address]] | None = None
         self._connected: Peer | None = None
         self._since = 0.0
         self._said: set[str] = set()
@@ -64,21 +65,36 @@ class Dialler:
     async def run(self) -> None:
         """Connect until cancelled."""
         delays = backoff()
-        while True:
-            try:
-                peer = await self._dial()
-            except OSError as error:  # TimeoutError included
-                self._fail(self._why_not(error))
-            else:
-                if await self._stay(peer):
-                    delays = backoff()
-            await asyncio.sleep(next(delays))
+        try:
+            while True:
+                try:
+                    peer = await self._dial()
+                except OSError as error:  # TimeoutError included
+                    self._fail(self._why_not(error))
+                else:
+                    if await self._stay(peer):
+                        delays = backoff()
+                await asyncio.sleep(next(delays))
+        finally:
+            if self._lookup:
+                self._lookup.cancel()
 
     async def _dial(self) -> Peer:
+        addresses = await self._look_up()
         async with asyncio.timeout(CONNECT_WITHIN):
-            connection = await connect(self._host, self._port, lambda _: None)
+            connection = await connect(addresses, lambda _: None)
             _, peer = await asyncio.get_running_loop().create_connection(self._peer, sock=connection)
             return peer
+
+    async def _look_up(self) -> list[Address]:
+        """Where the target is. A lookup that hangs, in a thread, goes on: never are there two of them."""
+        if self._lookup is None:
+            self._lookup = asyncio.create_task(look_up(self._host, self._port))
+        await asyncio.wait([self._lookup], timeout=CONNECT_WITHIN)
+        if not self._lookup.done():
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        lookup, self._lookup = self._lookup, None
+        return lookup.result()
 
     async def _stay(self, peer: Peer) -> bool:
         """Wait until the connection has ended; whether it had lasted."""
@@ -115,6 +131,8 @@ class Dialler:
         )
 
     def _why_not(self, error: OSError) -> str:
+        if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
+            return f"the name {self._host!r} cannot be looked up just now: check the network, or write its IP address"
         if isinstance(error, socket.gaierror):
             return f"the name {self._host!r} is not known: check its spelling and the network, or write its IP address"
         if isinstance(error, TimeoutError):

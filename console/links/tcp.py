@@ -5,10 +5,14 @@ import errno
 import os
 import socket
 from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from console.links.address import format_address
 from console.links.link import Endpoint, Link, LinkError, Receiver
 from console.links.transport import TransportLink
+
+Address: TypeAlias = tuple[int, int, int, str, Any]
+"""As `getaddrinfo` gives it."""
 
 CONNECT_TIMEOUT = 5.0
 """Seconds for looking up the name and connecting."""
@@ -37,8 +41,9 @@ class TcpClient(Endpoint):
         """See Endpoint."""
         try:
             async with asyncio.timeout(self._timeout):
+                connection = await connect(await look_up(self._host, self._port), watch_peer)
                 _, link = await asyncio.get_running_loop().create_connection(
-                    lambda: _TcpLink(receiver, self.where), sock=await connect(self._host, self._port, watch_peer)
+                    lambda: _TcpLink(receiver, self.where), sock=connection
                 )
         except OSError as error:  # TimeoutError included
             raise LinkError(self._why_not(error)) from error
@@ -62,14 +67,19 @@ class TcpClient(Endpoint):
                 return f"{self.where}: {os.strerror(number) if number else error}"
 
 
-async def connect(host: str, port: int, prepare: Callable[[socket.socket], None]) -> socket.socket:
-    """A `prepare`d socket connected to the first address of the host that answers; OSError of the last where none does.
+async def look_up(host: str, port: int) -> list[Address]:
+    """Where `host:port` may be; raises OSError (`gaierror`)."""
+    return [*await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
+async def connect(addresses: list[Address], prepare: Callable[[socket.socket], None]) -> socket.socket:
+    """A `prepare`d socket connected to the first of the addresses that answers; OSError of the last where none does.
 
     An error of its own, unlike that of asyncio's `create_connection`, which mixes those of all addresses.
     """
     loop = asyncio.get_running_loop()
     failure = OSError(errno.EHOSTUNREACH, "no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in addresses:
         trial = socket.socket(family, kind, protocol)
         try:
             trial.setblocking(False)

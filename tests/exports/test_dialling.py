@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from console.exports.tsv1 import TsV1, TsV1Settings
+from console.links.tcp import Address, look_up
 from console.model import Level
 from tests.exports.desk import MemoryDesk, until
 
@@ -122,12 +123,39 @@ async def test_refused_is_said_once_and_what_to_check() -> None:
         assert len(warnings(desk)) == 1
 
 
-async def test_a_name_that_nobody_knows() -> None:
+async def test_a_name_that_nobody_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = MemoryDesk()
     export = make(desk, "no-such-host.invalid:61611")
+
+    async def unknown(*_: object) -> list[Address]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr("console.exports.dialling.look_up", unknown)
     async with at_work(export):
         await until(lambda: warnings(desk))
         assert "the name 'no-such-host.invalid' is not known" in export.state().reason
+
+
+async def test_a_name_server_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.exports.dialling.CONNECT_WITHIN", 0.02)
+    desk, program, asked, answer = MemoryDesk(), Program(), 0, asyncio.Event()
+    where = await program.listen()
+
+    async def slow(host: str, port: int) -> list[Address]:
+        nonlocal asked
+        asked += 1
+        await answer.wait()
+        return await look_up("127.0.0.1", port)
+
+    monkeypatch.setattr("console.exports.dialling.look_up", slow)
+    export = make(desk, where.replace("127.0.0.1", "raceday"))
+    async with at_work(export):
+        await until(lambda: desk.changes > 3)
+        assert "the name 'raceday' cannot be looked up just now" in export.state().reason
+        assert asked == 1
+        answer.set()
+        await until(lambda: export.state().state == "up")
+    await program.end()
 
 
 async def test_no_answer_is_the_firewall(monkeypatch: pytest.MonkeyPatch) -> None:

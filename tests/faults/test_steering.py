@@ -60,9 +60,9 @@ async def test_pause_skip_and_send_again_over_a_kill(tmp_path: Path) -> None:
             assert export(state, "scoring").state == "paused"
             ran = await one.racedeck("export", "skip", "scoring")
             assert ran.status == 6
-            assert "3 passings wait and will never be sent, unless they are sent again. Skip them?" in ran.err
+            assert "Passings that wait: 3. They will never be sent, unless they are sent again. Skip them?" in ran.err
             ran = await one.racedeck("export", "skip", "scoring", "--yes", "scoring")
-            assert (ran.status, ran.err) == (0, "3 passings skipped: what comes now is sent\n")
+            assert (ran.status, ran.err) == (0, "passings skipped: 3; what comes now is sent\n")
             await again.steer("scoring", "resume")
             await until_state(again, lambda state: export(state, "scoring").peers[0].connected)
             device.send(1)
@@ -115,3 +115,25 @@ async def test_a_kill_while_things_are_sent_again(tmp_path: Path) -> None:
             ]
             row, was = export(again.state, "scoring").peers[0], export(before, "scoring").peers[0]
             assert (row.journaled, row.tcp, row.waiting) == (was.journaled, was.tcp, 0)
+
+
+async def test_a_mended_timing_point(tmp_path: Path) -> None:
+    port, number = TcpPort.listen(), free_port()
+    device, scoring = Sender(port, cp545_line), Scoring(f"127.0.0.1:{number}", retry=0.05)
+    wrong = settings(port, number).replace('1 = "Start"', '1 = "Start", 4 = "Finish"') + 'points = ["Finish"]\n'
+    async with plugged(port), engine(tmp_path, wrong) as (one, client), at_work(device, scoring):
+        await until_open(client)
+        await until_state(client, lambda state: export(state, "scoring").peers)
+        device.send(2)
+        await until_state(client, lambda state: state.journal.passings == 2)
+        assert export(await client.refresh(), "scoring").journaled == 0
+        one.write(wrong.replace('1 = "Start", 4 = "Finish"', '1 = "Finish"'))
+        await client.reload()
+        await until_state(client, lambda state: any(peer.connected for peer in export(state, "scoring").peers))
+        device.send(1)
+        # The last minute comes again after a reconnect, and with it what was left out then.
+        await scoring.until(lambda: [read.chip for read in scoring.reads] == [1, 2, 3])
+        assert (await client.resend("scoring", Selection(point="Finish", last=2))).text == "2 sent again"
+        await scoring.until(lambda: [read.chip for read in scoring.reads] == [1, 2, 3, 1, 2])
+        row = await until_state(client, lambda state: export(state, "scoring").resent == 2)
+        assert (export(row, "scoring").journaled, export(row, "scoring").tcp) == (1, 1)

@@ -89,8 +89,8 @@ async def test_the_kernel_watches_the_peer(device: socket.socket, monkeypatch: p
     sockets: list[socket.socket] = []
     connect = tcp.connect
 
-    async def spy(host: str, port: int, prepare: Callable[[socket.socket], None]) -> socket.socket:
-        sockets.append(await connect(host, port, prepare))
+    async def spy(addresses: list[tcp.Address], prepare: Callable[[socket.socket], None]) -> socket.socket:
+        sockets.append(await connect(addresses, prepare))
         return sockets[0]
 
     monkeypatch.setattr(tcp, "connect", spy)
