@@ -2,9 +2,7 @@
 
 import difflib
 import ipaddress
-import os
 import re
-import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -20,6 +18,7 @@ from console.exports import EXPORTS, export_class
 from console.exports.export import ExportSettings
 from console.links.address import parse_address
 from console.model import Kind
+from console.passwords import Password, passwords_of, read_secret
 from console.timing.bind import find_zone
 
 T = TypeVar("T", bound=Struct)
@@ -59,6 +58,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     event: EventSettings
     devices: tuple[DeviceSettings, ...] = ()
     exports: tuple[ExportSettings, ...] = ()
+    passwords: dict[str, Password] = {}
+    """Export -> its password, from the secrets."""
 
 
 def load(path: Path) -> Settings:
@@ -72,8 +73,8 @@ def parse(path: Path, raw: bytes) -> Settings:
     reader = _Reader(path)
     settings = reader.settings(table)
     secrets = path.with_name("secrets.toml")
-    if secrets.exists():
-        reader.secrets(secrets)
+    if secrets.exists() and settings:
+        settings = structs.replace(settings, passwords=reader.secrets(secrets, settings.exports))
     if reader.problems or settings is None:
         raise SettingsError(reader.problems)
     return settings
@@ -173,20 +174,23 @@ class _Reader:
         for network in export.networks:
             self.check(where, partial(ipaddress.ip_network, network), "networks")
 
-    def secrets(self, path: Path) -> None:
-        """Check that the secrets are secret, and hold nothing but passwords."""
-        mode = stat.S_IMODE(os.stat(path).st_mode)
-        if mode & 0o077:
-            self.problems.append(f"{path.name}: mode is {mode:04o}, others can read it: run `chmod 600 {path}`")
-            return
+    def secrets(self, path: Path, exports: Iterable[ExportSettings]) -> dict[str, Password]:
+        """The passwords of exports. The file must be secret, and hold nothing else."""
         try:
-            table = _table(path, _read(path))
+            table = _table(path, read_secret(path))
+        except ValueError as error:
+            self.problems.append(str(error))
+            return {}
         except SettingsError as error:
             self.problems += error.problems
-            return
+            return {}
         for key in table:
             if key not in ("its", "export"):
                 self.problems.append(f"{path.name}: unknown section {key!r}{_suggest(key, ('its', 'export'))}")
+        takers = {one.name for one in exports if one.takes_password}
+        found, problems = passwords_of(table, takers, {one.name for one in exports} - takers)
+        self.problems += [f"{path.name}: {problem}" for problem in problems]
+        return found
 
     # --- parts ---
 

@@ -191,17 +191,20 @@ class Engine:
         """Make devices and exports what `settings` say; only what differs is touched."""
         mapped = [(one.name, one.type, one.points, one.point) for one in settings.devices]
         mended = mapped != [(one.name, one.type, one.points, one.point) for one in self.settings.devices]
-        self.settings = settings
+        before, self.settings = self.settings.passwords, settings
         fresh = binder_of(settings)
         self.binder.zone, self.binder.points = fresh.zone, fresh.points
         self._doubts.look_anew()
         wanted = {one.name: one for one in settings.exports}
         for name, (export, _) in list(self.exports.items()):
-            if wanted.get(name) != export.settings or (mended and export.settings.points):
+            other = wanted.get(name) != export.settings or before.get(name) != settings.passwords.get(name)
+            if other or (mended and export.settings.points):
                 await self._end_export(name)
         for name, one in wanted.items():
             if name not in self.exports:
                 self._begin_export(one)
+        if mended:
+            self._rebind()
         await self.manager.apply(list(settings.devices))
         self.server.changed()
 
@@ -253,6 +256,21 @@ class Engine:
     def zone(self) -> tzinfo:
         """The event's zone."""
         return self.binder.zone
+
+    @property
+    def event_name(self) -> str:
+        """The event's name."""
+        return self.settings.event.name
+
+    def points(self, devices: Sequence[str]) -> list[str]:
+        """The timing points that the settings give these devices."""
+        chosen = [one for one in self.settings.devices if not devices or one.name in devices]
+        return list(dict.fromkeys(point for one in chosen for point in (*one.points.values(), one.point) if point))
+
+    def password(self, export: str) -> str:
+        """The password of an export."""
+        password = self.settings.passwords.get(export)
+        return password.reveal() if password else ""
 
     @property
     def feed(self) -> Feed:

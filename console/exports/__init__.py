@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from console.exports.export import Export
 
 EXPORTS = {
+    "ctp01": "console.exports.ctp01:Ctp01",
     "thcom-server": "console.exports.thcom_server:ThcomServer",
     "template": "console.exports.template:TemplateExport",
     "tsv1": "console.exports.tsv1:TsV1",

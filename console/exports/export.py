@@ -16,6 +16,9 @@ class ExportSettings(Struct, frozen=True, kw_only=True):
     ways: ClassVar[tuple[str, ...]] = ("listen",)
     """How the type reaches its peers: it may `listen`, or `connect`, or both may be chosen from; empty: neither."""
 
+    takes_password: ClassVar[bool] = False
+    """Secrets may give a password for it."""
+
     name: str
     type: str
     listen: str = ""
@@ -80,6 +83,16 @@ class Desk(Protocol):
     @property
     def zone(self) -> tzinfo:
         """The event's zone."""
+
+    @property
+    def event_name(self) -> str:
+        """The event's name."""
+
+    def points(self, devices: Sequence[str]) -> list[str]:
+        """The timing points that the settings give these devices (none given: all), in their order."""
+
+    def password(self, export: str) -> str:
+        """The password of an export, from the secrets; empty: there is none. Never to be shown."""
 
     async def page(
         self,

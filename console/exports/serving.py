@@ -105,6 +105,10 @@ class ServingExport(JudgingExport[S]):
 
     # --- accounts ---
 
+    def account(self, cursor: Cursor, tallied: int = 0, unmet: int = 0) -> Account:
+        """The account of a peer."""
+        return Account(cursor, tallied=tallied, unmet=unmet)
+
     def mine(self, address: str) -> bool:
         """Whether this is the address of a peer of the export, as its settings are now."""
         del address
@@ -162,7 +166,7 @@ class ServingExport(JudgingExport[S]):
         cursor = Cursor(export=self.settings.name, peer=address, start=start, sent=start, tcp=start)
         devices = self.sources(address) or self._concerned.keys()
         unmet = sum(self._concerned[device] for device in devices) if start == 0 else 0
-        account = self._accounts[address] = Account(cursor, tallied=self._tallied, unmet=unmet)
+        account = self._accounts[address] = self.account(cursor, self._tallied, unmet)
         self._cursors.save(account)
         return account
 

@@ -70,6 +70,11 @@ class MemoryDesk:
         self.saves = 0
         self.troubles: list[tuple[Level, str, str]] = []
         self.no_utc: set[int] = set()
+        self.event_name = "spring-10k"
+        self.named_points = ["Finish"]
+        self.point_of: dict[str | None, str | None] = {}
+        """Channel -> timing point, where that is not Finish."""
+        self.secret = ""
         self.tags = TagTable()
         self.changes = 0
         self.pages = 0
@@ -81,12 +86,27 @@ class MemoryDesk:
     def now(self) -> int:
         return self.clock
 
+    def points(self, devices: Sequence[str]) -> list[str]:
+        del devices
+        return self.named_points
+
+    def password(self, export: str) -> str:
+        del export
+        return self.secret
+
     def resolve(self, passing: Passing) -> Resolved:
         utc = None if passing.seq in self.no_utc else passing.ns
         tagged = self.tags.bib(passing.tag)
         bib = passing.bib or tagged
         name = self.tags.name(bib)
-        return Resolved(passing=passing, utc=utc, point="Finish", bib=bib, name=name, tagged=tagged)
+        return Resolved(
+            passing=passing,
+            utc=utc,
+            point=self.point_of.get(passing.channel, "Finish"),
+            bib=bib,
+            name=name,
+            tagged=tagged,
+        )
 
     async def page(
         self,

@@ -1,0 +1,313 @@
+"""CTP01, for scoring software: reads as numbered lines, and the server says which it wants (ctp01.md, section 1)."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, tzinfo
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta, structs
+
+from console.codecs.ctp01 import Conversation, Identity
+from console.codecs.ctp01_lines import (
+    GUN,
+    LARGEST_SEQUENCE,
+    LONGEST_TAG,
+    NEW_LOCATION,
+    Options,
+    Read,
+    encode,
+    in_words,
+    location_name,
+)
+from console.exports.ctp01_account import NumberedAccount, What
+from console.exports.ctp01_intake import Intake
+from console.exports.ctp01_log import Line, Logs
+from console.exports.ctp01_session import Session
+from console.exports.delivery import Account, Hold, Unmapped, no_utc
+from console.exports.export import Desk, ExportSettings
+from console.exports.peer import Peer
+from console.exports.pump import Pump
+from console.exports.reads import NO_BIB, ReadsExport, nobody
+from console.journal.journal import JournalFullError
+from console.model import Cursor, ExportState, Kind, Passing, Resolved
+
+AGAIN = 1.0
+"""Seconds before a journal that is full is asked again for a connection id."""
+
+NO_POINT = Hold("no timing point: add its channel to `points` of its device, and `racedeck reload`")
+
+
+class Ctp01Settings(ExportSettings, frozen=True, kw_only=True):
+    """Settings of a CTP01 export."""
+
+    ways: ClassVar = ("connect",)
+    takes_password: ClassVar = True
+
+    skip_first_seen: bool = True
+    newcomers: Literal["live", "all"] = "all"
+    """It is the server that says where to begin."""
+    program: Annotated[str, Meta(pattern="^[^~\r\n]+$")] = "SimpleClient"
+    """How we name ourselves; some servers answer to this name alone."""
+    version: Annotated[str, Meta(pattern="^[^~\r\n]+$")] = "1.0.0"
+    user: str = ""
+    """For servers that ask who we are; the password is in secrets.toml."""
+    time: Literal["local", "utc"] = "local"
+    """Which times the lines show."""
+    resume: Literal["all", "overlap"] = "all"
+    """What a server gets that says start without a number: everything, or what its TCP had not taken and the last
+    minute before that."""
+    gap: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    """Seconds between two lines, each written alone, for servers that take one line per packet; 0: none."""
+    event_id: str = "1"
+    description: str = ""
+    """Of the event; empty: its name."""
+
+
+class Ctp01(ReadsExport[Ctp01Settings]):
+    """Each passing gets a number at its timing point, once and durably, when it can first be said; held ones later, so
+    that numbers rise as lines go out. A line is made when it is written, as things are known then, under its number.
+
+    Who passed is the bib, else what the tag table says of the tag, else the tag. What has no timing point is held; a
+    gun without one goes out at the first. Guns are numbered like reads, and written where the server asks for them.
+    """
+
+    settings_type = Ctp01Settings
+
+    def __init__(self, settings: Ctp01Settings, desk: Desk, now: Callable[[], int]) -> None:
+        super().__init__(settings, desk, now)
+        self.resumes = settings.resume == "overlap"
+        self.gap = settings.gap
+        self._logs: Logs
+        self._intake: Intake | None = None
+        self._locations: dict[str, int] = {}
+        """Location -> since when we know of it, wall ns; in the order in which the server hears of them."""
+        self._points: dict[str, str] = {}
+        """Timing point -> its location."""
+        self._long_said = False
+
+    # --- life ---
+
+    def account(self, cursor: Cursor, tallied: int = 0, unmet: int = 0) -> Account:
+        """See NumberedAccount."""
+        return NumberedAccount(cursor, tallied=tallied, unmet=unmet)
+
+    async def begin(self) -> None:
+        """Find the numbers that were given."""
+        await super().begin()
+        while True:
+            try:
+                connection = await self.desk.connection_id(self.settings.name)
+                break
+            except JournalFullError:
+                await asyncio.sleep(AGAIN)
+        self._logs = Logs(self.desk, self.settings.name, connection)
+        await self._logs.load()
+        account = self._account
+        for location in self._logs.locations:
+            log, place = self._logs.at(location), account.at(location)
+            place.newest = log.newest
+            if place.tcp.number < log.newest:
+                place.since = await self._logs.arrival(location, place.tcp.number + 1)
+        self._locate()
+        self._intake = Intake(self, self.desk.feed, account, self._logs)
+
+    async def reach(self) -> None:
+        """Number what comes, and keep up the connection."""
+        assert self._intake
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._intake.run())
+            tasks.create_task(super().reach())
+
+    @property
+    def _account(self) -> NumberedAccount:
+        account = self._accounts[self.settings.connect]
+        assert isinstance(account, NumberedAccount)
+        return account
+
+    def lines(self) -> None:
+        """There are new lines."""
+        for pump, _ in self._pumps.values():
+            pump.stir.set()
+
+    def resume(self, by: str) -> None:
+        """Go on where it was paused. Raises ValueError where it was not."""
+        super().resume(by)
+        self.lines()
+
+    def rebind(self) -> None:
+        """Look at held passings again, and for new timing points."""
+        super().rebind()
+        if self._intake:
+            self._locate()
+
+    def _let_go(self, account: Account, seq: int) -> bool:
+        """Have a held passing numbered."""
+        for one in self._with(account, seq):
+            account.release(one)
+            if self._intake:
+                self._intake.releases.append(one)
+                self._intake.stir.set()
+        self.kept(account)
+        return True
+
+    # --- locations ---
+
+    def _locate(self) -> None:
+        """Name the configured timing points, and those that still have lines."""
+        for point in self.desk.points(self.settings.devices):
+            if not self.settings.points or point in self.settings.points:
+                self._location(point)
+        for location in self._logs.locations:
+            self._appeared(location)
+
+    def _location(self, point: str) -> str:
+        """The location of a timing point; empty: its name has nothing that CTP01 could say."""
+        if point in self._points:
+            return self._points[point]
+        name, flaw = location_name(point)
+        if flaw:
+            self.tell(f"{flaw}; scoring software matches names exactly")
+        if name and name in self._points.values():
+            self.tell(f"timing point {point!r} and another one both go out as {name!r}: rename one of them")
+        self._points[point] = name
+        if name:
+            self._appeared(name)
+        return name
+
+    def _appeared(self, location: str) -> None:
+        if location in self._locations:
+            return
+        self._locations[location] = self.now()
+        for session in self._sessions():
+            session.put(session.conversation.appeared(location))
+
+    def _where(self, known: Resolved) -> str:
+        if known.point and (location := self._location(known.point)):
+            return location
+        return next(iter(self._locations), "") if known.passing.kind is Kind.GUN else ""
+
+    # --- lines ---
+
+    def read(self, known: Resolved, bib: str | None, tag: str | None) -> bytes | Hold | Unmapped:
+        """The name of the location at which it is to be numbered: the line is made when it is written."""
+        if nobody(known.passing, bib, tag):
+            return NO_BIB
+        if known.utc is None:
+            return no_utc(known.passing)
+        location = self._where(known)
+        if not location:
+            return NO_POINT
+        if self._logs.at(location).newest >= LARGEST_SEQUENCE:
+            return Unmapped(f"{location} has had number {LARGEST_SEQUENCE}, the last one that CTP01 has")
+        return location.encode()
+
+    def encode(self, line: Line, passing: Passing | None, options: Options) -> tuple[bytes, What]:
+        """A line, whole, and what it is; empty: nothing is written of it."""
+        if passing is None:
+            return b"", What.OTHER
+        known = self.desk.resolve(passing)
+        gun = passing.kind is Kind.GUN
+        if gun and not options.guntimes:
+            return b"", What.UNASKED
+        who = GUN if gun else passing.bib or known.tagged or passing.tag or ""
+        if len(who) > LONGEST_TAG and not gun and not self._long_said:
+            self._long_said = True
+            self.tell(f"tag {who!r} is longer than the {LONGEST_TAG} characters of CTP01, and goes out whole")
+        channel = passing.channel or ""
+        read = Read(
+            sequence=line.number,
+            location=line.location,
+            tag=who,
+            utc=passing.wall if known.utc is None else known.utc,
+            lap=self._logs.at(line.location).lap(line.number),
+            reader=reader_id(passing.device),
+            gator=int(channel) if channel.isascii() and channel.isdigit() and int(channel) < 100 else 0,
+        )
+        return encode(read, options.layout, options.time, self._zone), What.READ
+
+    def announcement(self, location: str, number: int, options: Options) -> bytes:
+        """The line that tells of a new location: when we came to know of it."""
+        read = Read(
+            sequence=number,
+            location=location,
+            tag=NEW_LOCATION,
+            utc=self._locations[location],
+            lap=0,
+            reader=reader_id(location),
+        )
+        return encode(read, options.layout, options.time, self._zone)
+
+    @property
+    def _zone(self) -> tzinfo:
+        return UTC if self.settings.time == "utc" else self.desk.zone
+
+    # --- the connection ---
+
+    def pump(self, account: Account, peer: Peer) -> Pump:
+        """See Session."""
+        assert isinstance(account, NumberedAccount)
+        settings, event = self.settings, self.desk.event_name
+        identity = Identity(
+            program=settings.program,
+            version=settings.version,
+            user=settings.user,
+            password=self.desk.password(settings.name),
+            connection=self._logs.connection,
+            event=event,
+            event_id=settings.event_id,
+            description=settings.description or event,
+        )
+        return Session(self, self.desk.feed, account, peer, self._logs, Conversation(identity, list(self._locations)))
+
+    def conversation(self, peer: Peer) -> Callable[[bytes], None]:
+        """What the server says is for the session."""
+        return next(session.received for session in self._sessions() if session.peer is peer)
+
+    def lost(self, peer: Peer, reason: str) -> None:
+        """The connection is gone; say what is likely where it was not even greeted."""
+        session = next((one for one in self._sessions() if one.peer is peer), None)
+        if session and not session.conversation.server and not peer.dropped:
+            session.unanswered("closes the connection without answering our greeting")
+        super().lost(peer, reason)
+
+    def _sessions(self) -> list[Session]:
+        return [pump for pump, _ in self._pumps.values() if isinstance(pump, Session)]
+
+    def tell(self, text: str) -> None:
+        """Tell the operator, once."""
+        self._say(text)
+
+    # --- what the operator sees ---
+
+    def state(self) -> ExportState:
+        """The export as the operator sees it, now."""
+        state = super().state()
+        talks = [session.conversation for session in self._sessions() if session.conversation.ready]
+        if not talks:
+            return state
+        said = f"{talks[0].server}: {in_words(talks[0].options)}"
+        peers = tuple(structs.replace(one, note="; ".join(filter(None, (said, one.note)))) for one in state.peers)
+        return structs.replace(state, peers=peers)
+
+    def _word(self) -> tuple[str, str] | None:
+        silent = next((session.silent for session in self._sessions() if session.silent), "")
+        return ("silent", silent) if silent else super()._word()
+
+    def _fate(self, account: Account, passing: Passing) -> str:
+        found = self._logs.find(passing.seq) if self._intake else None
+        if found is None:
+            fate = super()._fate(account, passing)
+            return fate if fate not in ("sent", "tcp") else "left out by the settings that it came under"
+        location, number = found
+        place = self._account.at(location)
+        if self._account.left_out(location, number):
+            return "skipped"
+        if passing.kind is Kind.GUN and not any(one.conversation.options.guntimes for one in self._sessions()):
+            return "a gun time, which goes out where the server asks for it"
+        return "tcp" if number <= place.tcp.number else "sent" if number <= place.sent.number else "waiting"
+
+
+def reader_id(name: str) -> str:
+    """Six hexadecimal digits for a device, always the same (section 1.6: the end of the reader's MAC)."""
+    return hashlib.sha256(name.encode()).hexdigest()[:6].upper()
