@@ -368,8 +368,6 @@ class ServingExport(JudgingExport[S]):
             return f"held: {hold.reason}"
         if account.settled(seq) and seq not in account.released and (why := self._edits.fate(passing)):
             return why
-        if self._edits.never(seq):
-            return self._edits.fate(passing)
         if seq in account.joined:
             return "another line says it"
         if seq in account.skipped:
