@@ -12,6 +12,8 @@ from console.simulators.port import Port
 START, FINISH = 251, 252
 REPEATS = 17
 """How often a second a card is served that does not work."""
+SERVING = {"CLEAR": 1.0, "WRITER": 0.5}
+"""Seconds that a card takes, where it is long: 42 blocks are written and read back, or each of two 15 times."""
 
 
 class Reader(Board):
@@ -79,6 +81,7 @@ class Reader(Board):
                 self.bleeps += 1
                 break
         self._flush()
+        self._busy += SERVING.get(self.mode, 0.0)  # which is how long it does not look at its serial line
 
     def _serve(self, card: Card, hold: float, taken_away: int | None) -> bool:
         """What the mode does with a card; False: it did not work, and is tried again while the card is there."""
