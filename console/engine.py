@@ -25,6 +25,7 @@ from console.devices.manager import Manager
 from console.doubts import Doubts
 from console.exports import export_class
 from console.exports.export import Export, ExportSettings, Feed
+from console.exports.sink import Newest
 from console.incidents import Incidents
 from console.journal.journal import Committed, Journal, JournalFullError
 from console.journal.reader import Reader
@@ -35,8 +36,10 @@ from console.model import (
     ClockState,
     Cursor,
     Draft,
+    Frame,
     Gun,
     Highest,
+    Incident,
     Kind,
     Level,
     Passing,
@@ -291,6 +294,35 @@ class Engine:
             self.reader.passings, after=after, before=before, limit=limit, kinds=kinds, statuses=statuses
         )
 
+    @property
+    def directory(self) -> Path:
+        """Where the event's files are."""
+        return places.event_directory(self.state_directory, self.settings.event.name)
+
+    def newest(self) -> Newest:
+        """How far the journal has come, as far as exports are told of it."""
+        state = self.journal.state()
+        return Newest(
+            frames=state.frames, passings=self.journal.feed.newest, incidents=state.incidents, acts=state.acts
+        )
+
+    async def beyond(self, known: Newest) -> None:
+        """Wait until the journal has come further."""
+        while self.newest() == known:
+            await self._commit.wait()
+
+    async def frames(self, after: int, limit: int) -> list[Frame]:
+        """Frames beyond `after`; read in a thread."""
+        return await asyncio.to_thread(self.reader.frames, after=after, limit=limit)
+
+    async def incidents_after(self, after: int, limit: int) -> list[Incident]:
+        """Incidents beyond `after`; read in a thread."""
+        return await asyncio.to_thread(self.reader.incidents, after=after, limit=limit)
+
+    async def acts(self, after: int, limit: int) -> list[Act]:
+        """Acts beyond `after`; read in a thread."""
+        return await asyncio.to_thread(self.reader.acts, after=after, limit=limit)
+
     def wall(self) -> int:
         """This machine's clock, ns since the epoch."""
         return time.time_ns()
@@ -404,6 +436,8 @@ class Engine:
             self.journal.feed.publish(batch.passings)
         if guns or edits:
             self._rebind()
+        self._commit.set()
+        self._commit = asyncio.Event()
         self._loop.call_soon(self._afterwards, batch)  # behind the exports, which have just been woken
 
     def _afterwards(self, batch: Committed) -> None:

@@ -7,6 +7,8 @@ if TYPE_CHECKING:
     from console.exports.export import Export
 
 EXPORTS = {
+    "csv": "console.exports.csv_file:CsvFile",
+    "tape": "console.exports.tape:TapeExport",
     "ctp01": "console.exports.ctp01:Ctp01",
     "thcom-server": "console.exports.thcom_server:ThcomServer",
     "template": "console.exports.template:TemplateExport",

@@ -1,0 +1,113 @@
+"""Each passing as a printed line, for the tape that crews keep."""
+
+from collections.abc import Callable, Sequence
+from shlex import split
+from typing import ClassVar, Literal
+
+from console.codecs import tape
+from console.exports.export import ExportSettings
+from console.exports.printers import Command, Device, Printer, PrinterError
+from console.exports.sink import Records, Row, Sink, SinkError
+from console.model import Act, Passing, Phase
+
+JOB = 20
+"""Rows of one job of a printer command: what is printed twice at most after a failure, or a kill."""
+
+
+class TapeSettings(ExportSettings, frozen=True, kw_only=True):
+    """Settings of a tape."""
+
+    ways: ClassVar = ()
+
+    printer: str = ""
+    """A command that prints what it gets on stdin, `lp -d tape`; or"""
+    device: str = ""
+    """the printer's device file, `/dev/usb/lp0`."""
+    width: Literal[24, 32, 40] = 40
+    """Characters in a line."""
+    skip_first_seen: bool = True
+    """Leave out reads of type 1."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError unless there is one printer."""
+        if bool(self.printer.strip()) == bool(self.device):
+            raise ValueError('give either printer (a command, as in "lp -d tape") or device (as in "/dev/usb/lp0")')
+        if "\0" in self.printer + self.device:
+            raise ValueError("printer and device hold no NUL")
+        if self.device and not self.device.startswith("/"):
+            raise ValueError(f"device must be a whole path, as in /dev/usb/lp0 (got {self.device!r})")
+        try:
+            split(self.printer)
+        except ValueError as error:
+            raise ValueError(f"printer: {error}") from None
+
+
+class TapeExport(Sink[TapeSettings]):
+    """Prints what is known of each passing when it comes, and what becomes known later as lines of its own: nothing is
+    held for a bib, an edit is not held for its undo time. Phases and guns stand between them; each day has a head.
+
+    A command that ended well has printed, as far as it says; of a device, only what it has taken is known. What was
+    under way at a kill or a failure is printed again; every line says which passing it is about by its time and bib.
+    """
+
+    settings_type = TapeSettings
+
+    def __init__(self, settings: TapeSettings, desk: Records, now: Callable[[], int]) -> None:
+        super().__init__(settings, desk, now)
+        self.aside = "acts"
+        self.acknowledges = bool(settings.printer)
+        self._printer: Printer = Command(settings.printer) if settings.printer else Device(settings.device)
+        self._rows_at_once = JOB if settings.printer else 1
+        self._tape = tape.Tape(desk.event_name, settings.width, desk.zone)
+
+    @property
+    def target(self) -> str:
+        """The command, or the device file."""
+        return self.settings.printer or self.settings.device
+
+    def why_not(self, passing: Passing) -> str:
+        """Everything that counts is printed, and what becomes known of it."""
+        if passing.phase is Phase.TEST:
+            return "phase TEST"
+        if not tape.says_something(passing):
+            return f"{passing.status}: it has a line already, or does not count"
+        return super().why_not(passing)
+
+    def meant(self, row: Row) -> bool:
+        """Of what operators did, phases and guns."""
+        return row.word in ("phase", "gun") if isinstance(row, Act) else super().meant(row)
+
+    async def open(self) -> None:
+        """Nothing is to be made ready: a printer shows what it is worth when it prints."""
+
+    async def close(self) -> None:
+        """Let go of the printer."""
+        self._printer.close()
+
+    async def put(self, rows: Sequence[Row]) -> None:
+        """Print rows, a few at a time."""
+        for first in range(0, len(rows), self._rows_at_once):
+            some = rows[first : first + self._rows_at_once]
+            day, lines = self._lines(some)
+            await self.allowed()
+            try:
+                await self._printer.print(lines)
+            except PrinterError as error:
+                raise SinkError(str(error)) from None
+            self.marks = {"day": day}
+            self.took(some)
+
+    def _lines(self, rows: Sequence[Row]) -> tuple[int, list[str]]:
+        """The day of the last of these rows, and their lines."""
+        lines: list[str] = []
+        last = self.marks.get("day", 0)
+        for row in rows:
+            day = self._tape.day(row.wall)
+            if day != last:
+                lines += self._tape.head(day)
+                last = day
+            if isinstance(row, Passing):
+                lines += self._tape.passing(self.desk.resolve(row))
+            elif isinstance(row, Act):
+                lines += self._tape.act(row)
+        return last, lines
