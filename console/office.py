@@ -35,7 +35,7 @@ from console.model import (
 )
 from console.sheets import ABOUT_EXPORTS, SHEETS, Sources, make
 from console.sheets.deliveries import of_exports
-from console.timing.holes import in_words
+from console.timing.holes import Range, in_words
 from console.timing.judge import generation_now
 
 if TYPE_CHECKING:
@@ -88,11 +88,11 @@ class Office:
     def _device_states(self) -> Iterator[DeviceState]:
         counts = self._engine.journal.counts()
         for state in self._engine.manager.states():
-            holes = self._engine.journal.timing(state.name).holes.values()
+            holes = self._engine.journal.timing(state.name).holes
             found = counts.get(state.name)
             yield structs.replace(
                 state,
-                holes=tuple(in_words(hole) for series in holes for hole in series),
+                holes=holes_in_words(holes),
                 frames=found.frames if found else 0,
                 passings=found.passings if found else 0,
                 repeats=found.repeats if found else 0,
@@ -342,3 +342,16 @@ class Office:
         if first is None:
             raise ValueError(f"frame {call.frame} and what follows it hold no passing")
         return structs.replace(call, frame=None, what=structs.replace(call.what, first=first))
+
+
+def holes_in_words(holes: dict[str, list[Range]]) -> tuple[str, ...]:
+    """Missing places; with the timer's event, where they are missing in more than one: `0002 of event 002`."""
+    there = [(_event_of(series), hole) for series, ranges in holes.items() for hole in ranges]
+    several = len({event for event, _ in there}) > 1
+    return tuple(in_words(hole) + (f" of event {event}" if several and event else "") for event, hole in there)
+
+
+def _event_of(series: str) -> str:
+    """The timer's event whose places are counted, in `device|run|event|place`; empty: there are none."""
+    parts = series.split("|")
+    return parts[2] if len(parts) == 4 else ""

@@ -9,7 +9,7 @@ from console.model import SECOND, Kind, Origin, Phase, Resolved, Status
 from screens import words
 from screens.paint import Line
 from screens.picture import Picture
-from screens.sources import Passings, cut
+from screens.sources import Passings, cut, last_of
 from screens.window import PAGE
 
 KINDS = (Kind.PLACE, Kind.SELECT)
@@ -40,8 +40,8 @@ class FinishOrder(Passings):
         self._otherwise: dict[Key, str] = {}
         """The time that a retransmit told last, of places that it told otherwise."""
         self._corrected_upto = 0
-        self._holes: dict[int, str] = {}
-        """Last missing place -> the hole, in words."""
+        self._holes: dict[tuple[str, int | None], str] = {}
+        """Event (empty: there is but one) and last missing place -> the hole, in words."""
         self._places: set[Key] = set()
         self._disordered: set[int] = set()
         self._note_width = 0
@@ -138,7 +138,7 @@ class FinishOrder(Passings):
     def survey(self, rows: list[Resolved], picture: Picture) -> str:
         """Look for places that are missing or out of order, as far as rows are here."""
         device = picture.device(self.of)
-        self._holes = {last: hole for hole in (device.holes if device else ()) if (last := _last(hole)) is not None}
+        self._holes = {last_of(hole): hole for hole in (device.holes if device else ())}
         self._places, self._disordered = _look_over(rows)
         return super().survey(rows, picture)
 
@@ -147,12 +147,13 @@ class FinishOrder(Passings):
         return self._hole(row, self._places)
 
     def _hole(self, row: Resolved, places: set[Key]) -> list[str]:
-        """Events count their places apart, and the engine tells their holes together: a hole of the row's own event is
-        one where the place before is not known."""
+        """The engine names the event of a hole where several have some; else a hole of the row's own event is one where
+        the place before is not known."""
         key = _key(row)
-        if key is None or key[2] - 1 not in self._holes or (*key[:2], key[2] - 1) in places:
+        if key is None or (*key[:2], key[2] - 1) in places:
             return []
-        return [self._holes[key[2] - 1]]
+        found = (self._holes.get((event, key[2] - 1)) for event in (key[1], ""))
+        return [hole for hole in found if hole][:1]
 
     def missing_line(self, missing: str, row: Resolved) -> Line:
         """A hole, in the columns of the places."""
@@ -271,11 +272,6 @@ def _look_over(rows: list[Resolved]) -> tuple[set[Key], set[int]]:
 def _key(row: Resolved) -> Key | None:
     passing, place = row.passing, row.passing.extra.get("place")
     return (passing.generation, passing.event or "", place) if isinstance(place, int) else None
-
-
-def _last(hole: str) -> int | None:
-    last = hole.rpartition("-")[2]
-    return int(last) if last.isdecimal() else None
 
 
 def _out_ink(out: str) -> str:

@@ -190,7 +190,8 @@ class Passings(Source[Resolved]):
         device = picture.device(row.passing.device)
         if place is None or device is None or row.passing.status is not Status.LIVE:
             return []
-        return [hole for hole in device.holes if _last(hole) == place - 1]
+        here = (("", place - 1), (row.passing.event or "", place - 1))
+        return [hole for hole in device.holes if last_of(hole) in here]
 
     def missing_line(self, missing: str, row: Resolved) -> Line:
         """A hole."""
@@ -302,9 +303,11 @@ def _place(extra: dict[str, Scalar]) -> int | None:
     return int(place) if isinstance(place, int) or (isinstance(place, str) and place.isdecimal()) else None
 
 
-def _last(hole: str) -> int | None:
-    last = hole.rpartition("-")[2]
-    return int(last) if last.isdecimal() else None
+def last_of(hole: str) -> tuple[str, int | None]:
+    """The timer's event (empty: not told) and the last place of a hole in words: `0412-0415 of event 002`."""
+    places, _, event = hole.partition(" of event ")
+    last = places.rpartition("-")[2]
+    return event, int(last) if last.isdecimal() else None
 
 
 # --- columns of a passing ---

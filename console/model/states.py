@@ -81,7 +81,7 @@ class DeviceState(Struct, frozen=True, kw_only=True):
     drift: int | None = None
     """Device clock minus engine clock in ns at the last live frame; None: unknown."""
     holes: tuple[str, ...] = ()
-    """Missing places in words (`0410`, `0412-0415`)."""
+    """Missing places in words (`0410`, `0412-0415`; `0410 of event 002` where more than one event lacks some)."""
     refill: str = ""
     """How they can be had again, and what that costs: `a retransmit of event 1 takes about 70 s, ...`."""
     facts: dict[str, str] = field(default_factory=dict)

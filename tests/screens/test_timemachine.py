@@ -173,6 +173,28 @@ async def test_a_hole_of_one_event_is_none_in_another(socket: Path) -> None:
         assert rows == [["0409", "001"], ["0410", "HOLE"], ["0411", "001"], ["0410", "002"], ["0411", "002"]]
 
 
+async def test_holes_of_several_events_are_each_named_and_stand_where_they_belong(socket: Path) -> None:
+    engine = TimerEngine()
+    for event, place in (("001", 409), ("001", 411), ("002", 410), ("002", 412), ("001", 412)):
+        engine.place(place, f"01:{event[-1]}1:0{place % 10}.00", "1", event=event)
+    engine.set(holes=("0410 of event 001", "0411 of event 002"))
+    async with tab(socket, engine) as console:
+        await console.sees("HOLE 0410 of event 001, 0411 of event 002:", "2 HOLES")
+        rows = [line.split()[:4] for line in console.lines if line.strip()[:2] == "04"]
+        assert rows == [
+            ["0409", "001", "11", "409"],
+            ["0410", "of", "event", "001"],
+            ["0411", "001", "11", "411"],
+            ["0410", "002", "11", "410"],
+            ["0411", "of", "event", "002"],
+            ["0412", "002", "11", "412"],
+            ["0412", "001", "11", "412"],
+        ]
+        await console.press("l")
+        console.deck.stack.show(0)
+        await console.sees("place 0410 of event 001", "place 0411 of event 002")
+
+
 async def test_a_bib_and_a_delivery_that_come_later_are_shown(socket: Path) -> None:
     engine = race_day()
     async with tab(socket, engine) as console:
