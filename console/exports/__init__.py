@@ -7,9 +7,10 @@ if TYPE_CHECKING:
     from console.exports.export import Export
 
 EXPORTS = {
-    "csv": "console.exports.csv_file:CsvFile",
-    "tape": "console.exports.tape:TapeExport",
     "ctp01": "console.exports.ctp01:Ctp01",
+    "csv": "console.exports.csv_file:CsvFile",
+    "raw": "console.exports.raw:Raw",
+    "tape": "console.exports.tape:TapeExport",
     "thcom-server": "console.exports.thcom_server:ThcomServer",
     "template": "console.exports.template:TemplateExport",
     "tsv1": "console.exports.tsv1:TsV1",
