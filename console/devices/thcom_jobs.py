@@ -115,7 +115,10 @@ async def set_clock(timer: "Thcom", order: Order, minute: str = "") -> Reply:
             return Reply(ok=False, text=answer.refusal("#WC 008", "it was no longer ready; its clock is as it was"))
         confirmed, word = await _confirm(timer, order, local)
     if timer.by_hand > by_hand:
-        return Reply(ok=False, text="the timer took 008 for an impulse on M1: its clock is as it was")
+        return Reply(
+            ok=False,
+            text="the timer took 008 for an impulse on M1: its clock is as it was, or began when M1 was pressed",
+        )
     if late > LATE:
         return Reply(ok=False, text=f"008 left {late:.2f} s late, and the clock is as much slow: do it again")
     return Reply(ok=confirmed, text=f"clock set at {local:%H:%M:%S}; {word}")
