@@ -206,6 +206,7 @@ class Engine:
         for name, one in wanted.items():
             if name not in self.exports:
                 self._begin_export(one)
+        self.exports = {name: self.exports[name] for name in wanted if name in self.exports}  # in the settings' order
         if mended:
             self._rebind()
         await self.manager.apply(list(settings.devices))

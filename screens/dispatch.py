@@ -109,7 +109,7 @@ class Dispatch:
         def above(width: int) -> list[Line]:
             told = f"what {row.export} sends again, {whom}: {HELP}"
             return [
-                *([(line, "bad")] for line in wrapped(trouble, width)),
+                *([(line, "bad")] for part in trouble.splitlines() for line in wrapped(part, width)),
                 *([(line, "dim")] for line in wrapped(told, width)),
             ]
 

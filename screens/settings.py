@@ -10,8 +10,8 @@ from screens.commands import CommandError
 from screens.desk import Desk
 from screens.forms import Form
 from screens.paint import Line
+from screens.prompt import SHOWN, Prompt
 from screens.prompt import Options as Choices
-from screens.prompt import Prompt
 from screens.words import wrapped
 
 Again = Callable[[str], None]
@@ -24,6 +24,9 @@ class Agreed(Protocol):
     def __call__(self, act: Callable[[Client, str], Awaitable[Done]], what: str, again: Again | None = None) -> None:
         """`what` it is, for the question."""
 
+
+PAGE = SHOWN - 1
+"""Keys that are listed at once."""
 
 DROPPED = "dropped; nothing was changed"
 
@@ -126,39 +129,58 @@ class Setup:
             except CommandError as error:
                 again(str(error))
 
+        shown = Pages(options.rows)
+
         def above(width: int) -> list[Line]:
             told = f"{name} ({options.kind}): KEY=VALUE, blanks between them; Tab lists every key"
+            meant = being_typed(options.rows, prompt.text)
+            now = f" (now {meant.value})" if meant and meant.value else ""
             return [
-                *([(line, "bad")] for line in wrapped(trouble, width)),
+                *([(line, "bad")] for part in trouble.splitlines() for line in wrapped(part, width)),
                 *([(line, "dim")] for line in wrapped(told, width)),
+                *([(line, "")] for line in wrapped(f"{meant.key}{now}: {about(meant)}" if meant else "", width)),
             ]
 
-        self._desk.ask(
-            Prompt(
-                f"{name}: ",
-                done,
-                text=text,
-                complete=lambda typed: complete(options.rows, typed),
-                above=above,
-                back=lambda: self._desk.say(DROPPED),
-                answers=(("Enter", "save"), ("Tab", "keys"), ("Esc", "drop")),
-            )
+        prompt = Prompt(
+            f"{name}: ",
+            done,
+            text=text,
+            complete=shown.complete,
+            above=above,
+            back=lambda: self._desk.say(DROPPED),
+            answers=(("Enter", "save"), ("Tab", "keys"), ("Esc", "drop")),
         )
+        self._desk.ask(prompt)
 
 
-def complete(options: Sequence[Option], text: str) -> tuple[str, Choices]:
-    """`text` with its last word completed: a key, or the value that a key has now; else what there is."""
-    head, _, word = text.rpartition(" ")
-    head += " " if head else ""
-    key, sign, value = word.partition("=")
-    exact = next((one for one in options if one.key == key), None)
-    if sign and exact:
-        told = {f"{exact.key}={exact.value}": about(exact)}
-        return (f"{head}{exact.key}={exact.value}", told) if not value else (text, told)
-    fitting = [one for one in options if one.key.startswith(key)]
-    if len(fitting) == 1:
-        return f"{head}{fitting[0].key}=", {f"{fitting[0].key}={fitting[0].value}": about(fitting[0])}
-    return text, {f"{one.key}={one.value}": about(one) for one in fitting or options}
+class Pages:
+    """Completes the last word: a key, or the value that a key has now. What does not fit is behind the next Tab."""
+
+    def __init__(self, options: Sequence[Option]) -> None:
+        self._options = options
+        self._last: str | None = None
+        self._first = 0
+
+    def complete(self, text: str) -> tuple[str, Choices]:
+        """`text` completed as far as it is certain, and what could follow where it is not."""
+        head, _, word = text.rpartition(" ")
+        head += " " if head else ""
+        key, sign, value = word.partition("=")
+        if sign and (exact := being_typed(self._options, text)):
+            return (text if value else f"{head}{key}={exact.value}"), {}
+        fitting = [one for one in self._options if one.key.startswith(key)] or self._options
+        if len(fitting) == 1:
+            return f"{head}{fitting[0].key}=", {}
+        self._first = (self._first + PAGE if text == self._last else 0) % (-(-len(fitting) // PAGE) * PAGE)
+        self._last = text
+        page = {f"{one.key}={one.value}": about(one) for one in fitting[self._first : self._first + PAGE]}
+        return text, page if len(fitting) <= PAGE else page | {"Tab": f"the next of {len(fitting)} keys"}
+
+
+def being_typed(options: Sequence[Option], text: str) -> Option | None:
+    """The key whose value is being typed."""
+    key, sign, _ = text.rpartition(" ")[2].partition("=")
+    return next((one for one in options if one.key == key), None) if sign else None
 
 
 def about(option: Option) -> str:

@@ -20,8 +20,10 @@ FIXED = ("name", "type")
 
 
 def options(kind: str, settings: ExportSettings | None = None) -> list[Option]:
-    """What can be set of an export of the type `kind`, with what is set in `settings`. Raises LookupError."""
-    known = _fields(kind)
+    """What can be set of an export of the type `kind`, with what is set in `settings`: the way to its peers, what only
+    this type has, what all have. Raises LookupError."""
+    shared = _order(ExportSettings)
+    known = dict(sorted(_fields(kind).items(), key=lambda item: shared.get(item[0], _OWN)))
     helps = _helps(export_class(kind).settings_type)
     found = []
     for name, field in known.items():
@@ -53,6 +55,14 @@ def shown(value: object) -> str:
         case float():
             return f"{value:g}"
     return ascii(value)[1:-1] if isinstance(value, str) and not value.isprintable() else str(value)
+
+
+_OWN = 4.5
+"""Where the keys of one type stand among those that all have: behind name, type, and both ways to peers."""
+
+
+def _order(kind: type[ExportSettings]) -> dict[str, float]:
+    return {name: float(number) for number, name in enumerate(kind.__struct_encode_fields__)}
 
 
 def _fields(kind: str) -> dict[str, inspect.Field]:

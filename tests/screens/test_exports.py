@@ -6,12 +6,12 @@ import msgspec
 import pytest
 
 from console.control import messages as m
-from console.model import SECOND, PeerState, Selection, Sheet
+from console.model import SECOND, Option, PeerState, Selection, Sheet
 from screens.commands import CommandError
 from screens.deck import Deck
 from screens.picture import zone_of
 from screens.selection import parse
-from screens.settings import complete, pairs
+from screens.settings import Pages, pairs
 from tests.screens.conftest import Console, console_on, engine_at
 from tests.screens.fake_engine import GUN, OPTIONS, FakeEngine
 from tests.screens.snapshots import compare
@@ -228,7 +228,7 @@ async def test_a_new_export_is_asked_for_step_by_step(socket: Path) -> None:
         await console.type("10200")
         await console.sees('listen address "127.0.0.1:10200" is given 2 times', "second: listen=127.0.0.1:10200")
         await console.press("backspace", "1", "space", *"batch", "tab")
-        await console.sees("batch_interval=", "Seconds between two messages. a number from 0 to 60")
+        await console.sees("batch_interval (now 1.5): Seconds between two messages. a number from 0 to 60")
         compare("export-new-80x24", console.text)
         await console.type("2")
         await console.sees("export second added")
@@ -363,11 +363,18 @@ def test_pairs_are_read_as_they_are_typed() -> None:
 
 
 def test_keys_complete_and_show_what_is_set() -> None:
-    assert complete(OPTIONS, "list")[0] == "listen="
-    assert complete(OPTIONS, "a=1 batch_interval=") == (
-        "a=1 batch_interval=1.5",
-        {"batch_interval=1.5": "Seconds between two messages. a number from 0 to 60"},
-    )
-    text, options = complete(OPTIONS, "")
-    assert (text, len(options)) == ("", 4)
-    assert complete(OPTIONS, "newcomers=a")[0] == "newcomers=a"
+    pages = Pages(OPTIONS)
+    assert pages.complete("list") == ("listen=", {})
+    assert pages.complete("a=1 batch_interval=") == ("a=1 batch_interval=1.5", {})
+    assert pages.complete("newcomers=a") == ("newcomers=a", {})
+    text, options = pages.complete("")
+    assert (text, list(options)) == ("", ["listen=127.0.0.1:10200", "connect=", "newcomers=live", "batch_interval=1.5"])
+    assert options["batch_interval=1.5"] == "Seconds between two messages. a number from 0 to 60"
+
+
+def test_every_key_can_be_reached_by_tab() -> None:
+    pages = Pages([Option(f"key{number:02}", "1") for number in range(16)])
+    seen = [list(pages.complete("key")[1]) for _ in range(4)]
+    assert [one[0] for one in seen] == ["key00=1", "key07=1", "key14=1", "key00=1"]
+    assert [len(one) for one in seen] == [8, 8, 3, 8]
+    assert next(iter(pages.complete("key1")[1])) == "key10=1"
