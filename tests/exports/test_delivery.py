@@ -164,7 +164,8 @@ class Deliveries(RuleBasedStateMachine):
         if not self.account.released:
             assert self.account.waiting == 0
             assert self.account.oldest is None
-            assert self.account.counts["sent"] == self.account.counts["tcp"]
+            under_way = len(self.account.leapt)  # on another connection, when the rest was skipped
+            assert self.account.counts["sent"] == self.account.counts["tcp"] + under_way
 
     @precondition(lambda self: self.pumps)
     @rule(which=st.integers(0, 2))
