@@ -60,7 +60,9 @@ def make(sources: Sources) -> Sheet:
         columns=COLUMNS,
         rows=rows,
         marks=marks,
-        note=f"READ AGAIN: {', '.join(again)}" if again else f"{len(cards)} readouts; splits from the last START on",
+        note=f"READ AGAIN: {', '.join(again)}"
+        if again
+        else f"{len(cards)} readout{'s' * (len(cards) != 1)}; splits from the last START on",
     )
 
 

@@ -23,7 +23,8 @@ def make(sources: Sources) -> Sheet:
         columns=COLUMNS,
         rows=rows,
         marks=marks,
-        note=f"{len(printed)} printed" + (f", the newest {MOST} are shown" if len(printed) > MOST else ""),
+        note=f"{len(printed)} ticket{'s' * (len(printed) != 1)}"
+        + (f", the newest {MOST} are shown" if len(printed) > MOST else ""),
     )
 
 
