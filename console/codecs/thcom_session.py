@@ -12,6 +12,7 @@ from msgspec import Struct
 from console.codecs.thcom_link import (
     HEARTBEAT,
     LAST_NUMBER,
+    LOGIN_NUMBERS,
     Acknowledged,
     Decoder,
     Dialect,
@@ -68,7 +69,13 @@ Event: TypeAlias = Arrived | Delivered | Odd | Beat
 
 class _Offer(Struct):
     key: int
-    raw: bytes
+    source: str
+    destination: str
+    data: str
+    protocol: str
+    number: int | None
+    """Frame number; None: the next one."""
+    raw: bytes = b""
     sent_at: float = 0.0
     tries: int = 0
 
@@ -82,7 +89,7 @@ class Session:
         self.under_way: dict[int, _Offer] = {}
         """Frame number -> what was sent under it and not acknowledged."""
         self._next = first
-        self._queue: deque[tuple[int, str, str, str]] = deque()
+        self._queue: deque[_Offer] = deque()
         self._replies: list[bytes] = []
         self._decoder = Decoder()
         self._seen: dict[int, tuple[str, str, str]] = {}
@@ -94,10 +101,15 @@ class Session:
         """Frames offered and not acknowledged."""
         return len(self._queue) + len(self.under_way)
 
-    def offer(self, key: int, source: str, destination: str, data: str) -> None:
-        """Have `data` sent; `Delivered(key)` tells that it has arrived. Raises ValueError where no frame can."""
-        extended(0, source, destination, data)
-        self._queue.append((key, source, destination, data))
+    def offer(
+        self, key: int, source: str, destination: str, data: str, *, protocol: str = "1", number: int | None = None
+    ) -> None:
+        """Have `data` sent; `Delivered(key)` tells that it has arrived. Raises ValueError where no frame can.
+
+        `number`: under this one, once nothing else is under way under it, and not under the next of this connection.
+        """
+        extended(number or 0, source, destination, data, protocol=protocol)
+        self._queue.append(_Offer(key, source, destination, data, protocol, number))
 
     def login(self, number: int, source: str, destination: str, data: str) -> None:
         """Have one of the three frames of a login sent at once, outside the numbering; not waited for."""
@@ -110,10 +122,15 @@ class Session:
             if now - offer.sent_at >= AGAIN_AFTER:
                 out.append(self._sent(offer, now))
         while self._queue and len(self.under_way) < WINDOW:
-            key, source, destination, data = self._queue.popleft()
-            offer = _Offer(key, extended(self._next, source, destination, data))
-            self.under_way[self._next] = offer
-            self._next = 0 if self._next >= LAST_NUMBER else self._next + 1
+            offer = self._queue[0]
+            number = self._next if offer.number is None else offer.number
+            if number in self.under_way:  # its acknowledgement would be for two frames
+                break
+            self._queue.popleft()
+            if offer.number is None:
+                self._next = 0 if self._next >= LAST_NUMBER else self._next + 1
+            offer.raw = extended(number, offer.source, offer.destination, offer.data, protocol=offer.protocol)
+            self.under_way[number] = offer
             out.append(self._sent(offer, now))
         if not out and now - self.said_at >= BEAT_EVERY:
             out.append(HEARTBEAT)
@@ -151,6 +168,8 @@ class Session:
             match piece.record:
                 case Extended() as frame:
                     events += self._arrived(frame, piece.raw, piece.flaw)
+                case Acknowledged(number) if number in LOGIN_NUMBERS.values() and number not in self.under_way:
+                    pass  # that a frame of a login has arrived; the answer to it is another
                 case Acknowledged(number):
                     offer = self.under_way.pop(number, None)
                     odd = Odd(piece.raw, f"acknowledges frame {number:03}, which is not under way")

@@ -153,6 +153,20 @@ def test_what_is_not_acknowledged_goes_again_and_then_the_link_is_given_up() -> 
     assert "000 was not acknowledged" in one.dead(now + AGAIN_AFTER)
 
 
+def test_under_a_number_of_somebody_elses() -> None:
+    """Two originators may give the same number: the second waits until the first is acknowledged."""
+    one = session()
+    one.offer(1, "10084", "P1007", "AK C", number=5)
+    one.offer(2, "10086", "P1007", "AK F", number=5, protocol="3")
+    assert one.write(0) == extended(5, "10084", "P1007", "AK C")
+    assert one.receive(acknowledgement(5), 0) == [Delivered(1)]
+    assert one.write(0) == extended(5, "10086", "P1007", "AK F", protocol="3")
+
+
+def test_that_a_login_has_arrived_is_nothing_odd() -> None:
+    assert session().receive(acknowledgement(253) + acknowledgement(254) + acknowledgement(255), 0) == []
+
+
 def test_heartbeats_and_death() -> None:
     one = session()
     assert one.write(BEAT_EVERY - 1) == b""
