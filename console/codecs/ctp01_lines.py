@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from enum import StrEnum
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -128,12 +129,18 @@ def time_of(utc: int, form: TimeFormat, zone: tzinfo) -> str:
     seconds, rest = divmod(utc, SECOND)
     if form is TimeFormat.UNIX:
         return f"{seconds}.{rest // HUNDREDTH:02}"
-    local = datetime.fromtimestamp(seconds, zone)
+    local = _local(seconds, zone)
     if form is TimeFormat.MSECS:
         since_midnight = (local.hour * 60 + local.minute) * 60 + local.second
         return str(since_midnight * 1000 + rest // MILLISECOND)
-    date = f"{local:%Y-%m-%dT}" if form is TimeFormat.ISO else ""
-    return f"{date}{local:%H:%M:%S}.{rest // HUNDREDTH:02}"
+    clock = f"{local.hour:02}:{local.minute:02}:{local.second:02}.{rest // HUNDREDTH:02}"
+    return f"{local.year:04}-{local.month:02}-{local.day:02}T{clock}" if form is TimeFormat.ISO else clock
+
+
+@lru_cache(maxsize=256)
+def _local(seconds: int, zone: tzinfo) -> datetime:
+    """Many pass in one second."""
+    return datetime.fromtimestamp(seconds, zone)
 
 
 def line(*fields: str) -> bytes:

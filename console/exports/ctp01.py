@@ -180,7 +180,13 @@ class Ctp01(ReadsExport[Ctp01Settings]):
             return
         self._locations[location] = self.now()
         for session in self._sessions():
-            session.put(session.conversation.appeared(location))
+            announced = session.conversation.appeared(location)
+            session.put(announced)
+            if session.conversation.streaming and not announced:
+                self.tell(
+                    f"{location} is new, and {session.peer.address} wants no word of that: it gets it when it"
+                    " says start again; timing points that are in the settings are told from the beginning"
+                )
 
     def _where(self, known: Resolved) -> str:
         if known.point and (location := self._location(known.point)):
@@ -283,11 +289,14 @@ class Ctp01(ReadsExport[Ctp01Settings]):
     def state(self) -> ExportState:
         """The export as the operator sees it, now."""
         state = super().state()
-        talks = [session.conversation for session in self._sessions() if session.conversation.ready]
-        if not talks:
+        talk = next((one.conversation for one in self._sessions() if one.conversation.ready), None)
+        if not talk:
             return state
-        said = f"{talks[0].server}: {in_words(talks[0].options)}"
-        peers = tuple(structs.replace(one, note="; ".join(filter(None, (said, one.note)))) for one in state.peers)
+        notes = [f"{talk.server}: {in_words(talk.options)}"]
+        waiting = [one for one, place in self._account.places.items() if place.newest > place.sent.number]
+        if talk.options.push and (idle := [one for one in waiting if not talk.streaming.get(one)]):
+            notes.append(f"not started by the server: {', '.join(idle)}")
+        peers = tuple(structs.replace(one, note="; ".join(filter(None, (*notes, one.note)))) for one in state.peers)
         return structs.replace(state, peers=peers)
 
     def _word(self) -> tuple[str, str] | None:

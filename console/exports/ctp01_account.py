@@ -82,7 +82,9 @@ class NumberedAccount(Account):
 
     def at(self, location: str) -> Place:
         """How far a location has come."""
-        return self.places.setdefault(location, Place())
+        if location not in self.places:
+            self.places[location] = Place()
+        return self.places[location]
 
     def cursor(self) -> Cursor:
         """What a restart must know."""

@@ -151,7 +151,9 @@ class Logs:
 
     def at(self, location: str) -> Log:
         """The log of a location, be it empty."""
-        return self._logs.setdefault(location, Log(location))
+        if location not in self._logs:
+            self._logs[location] = Log(location)
+        return self._logs[location]
 
     def find(self, passing: int) -> tuple[str, int] | None:
         """Location and number of a passing."""

@@ -275,6 +275,20 @@ async def test_new_locations_are_announced_and_started() -> None:
         await until(lambda: export.state().tcp == 2)
 
 
+async def test_a_location_that_the_server_does_not_hear_of_is_said_to_wait() -> None:
+    desk = MemoryDesk()
+    desk.point_of = {"4": "30k"}
+    async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
+        desk.add()
+        await server.until(lambda: len(server.reads) == 1)
+        desk.add(channel="4")
+        await until(lambda: "not started by the server: 30k" in export.state().peers[0].note)
+        assert any("30k is new" in text for _, _, text in desk.troubles)
+        server.drop()
+        await server.until(lambda: len(server.reads) == 2)
+        await until(lambda: "not started" not in export.state().peers[0].note)
+
+
 # --- positions ---
 
 
