@@ -12,6 +12,9 @@ from screens.view import Hints, Text
 LINES = 8
 """Lines of a conversation that are shown of each side; on a wide screen, twice as many."""
 
+REASONS = 12
+"""Columns before the reasons why passings are held."""
+
 
 class Delivery(Text):
     """The detail of a row of the Exports tab."""
@@ -71,7 +74,7 @@ class Delivery(Text):
         accounts = [peer] if peer else list(export.peers)
         for account in accounts:
             out += [[], [(picture.rule(f"PASSINGS FOR {words.clean(account.address)}", width), "rule")]]
-            out += _account(account, picture)
+            out += _account(account, width, picture)
         if not accounts:
             out += [[], [(f"{words.plural(export.journaled, 'passing')} for whoever comes first", "")]]
         if self._talk:
@@ -92,7 +95,7 @@ def _only(row: Row, picture: Picture) -> str:
     return export.peers[0].address if export and len(export.peers) == 1 else ""
 
 
-def _account(peer: PeerState, picture: Picture) -> list[Line]:
+def _account(peer: PeerState, width: int, picture: Picture) -> list[Line]:
     """Every figure, and whether they add up."""
     parts = (
         ("sent", peer.sent, "written to its connection"),
@@ -110,12 +113,14 @@ def _account(peer: PeerState, picture: Picture) -> list[Line]:
         ink = {"waiting": "warn", "held": "bad", "unmapped": "warn"}.get(name, "") if count else ""
         out.append([(f"{count:>9} {name:<10}", ink), (f"{what}", "dim")])
         if name == "held":
-            out += [[(f"{'':>12}{many} {words.clean(why)}", "bad")] for why, many in peer.reasons.items()]
+            for why, many in peer.reasons.items():
+                first, *rest = words.wrapped(f"{many} {why}", width - REASONS - 2)
+                out += [[(" " * REASONS + line, "bad")] for line in (first, *(f"  {line}" for line in rest))]
     summed = sum(count for _, count, _ in parts)
     if summed != peer.journaled:
         out.append([(f"{summed:>9} IS THEIR SUM: please report this", "alarm")])
     missing = f"{peer.sent - peer.tcp} on their way" if peer.tcp is not None and peer.sent > peer.tcp else ""
-    told = missing or ("this system cannot tell" if peer.tcp is None else "all of what was sent")
+    told = missing or ("this system cannot tell" if peer.tcp is None else "all that was sent" if peer.sent else "")
     out.append([(f"{taken(peer.tcp):>9} taken by its TCP  ", ""), (told, "dim")])
     acked = "this protocol does not acknowledge" if peer.acked is None else "by the program itself"
     out.append([(f"{words.count(peer.acked):>9} acknowledged  ", ""), (acked, "dim")])

@@ -181,7 +181,9 @@ def remarks(row: Row, width: int, picture: Picture) -> list[Line]:
         reason, ink = export.reason, export_role(export.state)
     else:
         first = f"{'here' if peer.connected else 'gone'} since {words.clock(peer.since, zone)}"
-        reason, ink = "; ".join(part for part in (peer.reason, peer.note) if part), "" if peer.connected else "warn"
+        why = peer.reason or (export.reason if len(export.peers) == 1 else "")
+        reason = "; ".join(part for part in (why, peer.note) if part)
+        ink = export_role(export.state) if why else "warn" if not peer.connected else ""
     out: list[Line] = []
     told = words.wrapped(reason, width - 5)
     if len(told) == 1 and len(first) + len(told[0]) + 7 <= width:

@@ -37,7 +37,7 @@ async def test_the_cursor_says_what_a_row_is_about(socket: Path) -> None:
         await console.press("x")
         await console.sees(">raceday", "tsv1  127.0.0.1:10200  192.168.1.20 reads slowly")
         await console.press("down")
-        await console.sees(">  192.168.1.20", "here since 09:30:00  2 held: no bib")
+        await console.sees(">  192.168.1.20", "here since 09:30:00  192.168.1.20 reads slowly; 2 held: no bib")
         await console.press("down")
         await console.sees(">software", "ONLY IF IT HAS A SESSION OR A RUN\n")
         await console.press("end")
@@ -74,6 +74,21 @@ async def test_why_it_is_not_well_is_said_with_what_to_check(socket: Path) -> No
         await console.press("down")
         await console.sees("gone since 09:30:00", "this is its port")
         compare("exports-down-80x24", console.text)
+
+
+async def test_a_reason_is_never_cut(socket: Path) -> None:
+    engine = FakeEngine()
+    raceday, *others = engine.state().exports
+    why = "no timing point: add its channel to `points` of its device, and `racedeck reload`"
+    peer = msgspec.structs.replace(raceday.peers[0], reasons={why: 2}, note=f"2 held: {why}")
+    silent = "192.168.1.20:61611 does not answer our greeting, for 10 s: check that it is set to take connections"
+    raceday = msgspec.structs.replace(raceday, state="silent", reason=silent, peers=(peer,))
+    engine.changes["exports"] = (raceday, *others)
+    async with console_on(socket, engine) as console:
+        await console.press("x", "down")
+        await console.sees("SILENT", "set to take connections;", "`racedeck reload`")
+        await console.press("enter")
+        await console.sees("            2 no timing point: add its channel to `points` of its device", "reload`\n")
 
 
 async def test_more_rows_than_lines(socket: Path) -> None:
