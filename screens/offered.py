@@ -93,13 +93,26 @@ def take_over(desk: Desk, device: str, passings: tuple[int, ...] = ()) -> None:
     if desk.observes:
         desk.say(OBSERVES, "bad")
         return
-    found = desk.picture.device(device)
-    if passings:
-        count = ", ".join(f"#{seq}" for seq in passings)
-    else:
-        count = words.plural(found.retold.new, "passing") if found and found.retold else "all that is offered"
-    question = f"TAKE OVER {count} of {device}: from then on they count, marked recovered, and go out to scoring."
+    desk.do(_ask(desk, device, passings))
+
+
+async def _ask(desk: Desk, device: str, passings: tuple[int, ...]) -> Done | str:
+    """Ask, with what there is and from when to when: what was punched before the race is offered like any other."""
+    sheet = await desk.client.sheet(device, "offered")
+    number, time = (next(at for at, name in enumerate(sheet.columns) if name.strip() == one) for one in ("#", "TIME"))
+    rows = [row for row in sheet.rows if not passings or int(row[number]) in passings]
+    if not rows:
+        return Done(text=f"nothing {'of that ' * bool(passings)}is offered of {device}", ok=None)
+    if desk.asking:
+        return Done(text="not taken over: it asks first; give it again", ok=None)
+    times = sorted(row[time] for row in rows)
+    when = times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
+    question = (
+        f"TAKE OVER {words.plural(len(rows), 'passing')} of {device}, {when}: from then on they count, "
+        "marked recovered, and go out to scoring."
+    )
     confirm(desk, question, "", lambda: desk.do(_take(desk, device, passings)))
+    return ""
 
 
 async def _take(desk: Desk, device: str, passings: tuple[int, ...]) -> Done:

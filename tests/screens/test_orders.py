@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from console.control import messages as m
-from console.model import SECOND, CommandInfo, Flow, Job, Origin, Outcome, Phase, Retold
+from console.model import SECOND, CommandInfo, Flow, Job, Origin, Outcome, Phase, Retold, Sheet
 from screens.deck import Deck
 from tests.screens.conftest import Console, console_on, engine_at
 from tests.screens.fake_engine import COMMANDS, FakeEngine
@@ -294,6 +294,9 @@ async def test_what_was_told_again_is_a_list_to_walk_and_to_take_over(socket: Pa
     engine.device(
         "ctl-31", retold=Retold(since=engine.now, first=3700, last=3789, lines=20, new=1, differ=0, ended=True)
     )
+    row_offered = ("3732", "2026-11-20 10:50:14", "31", "04A1B2C3", "9", "backup")
+    columns = (" #", "TIME", "CHANNEL", "TAG/BIB", " FRAME", "FROM")
+    engine.sheets["ctl-31", "offered"] = Sheet(title="offered ctl-31", columns=columns, rows=[row_offered])
     for number, seq in enumerate(range(3705, 3780, 9)):
         row = engine.passing(seq)
         status = "offered" if number == 3 else "repeat"
@@ -307,7 +310,7 @@ async def test_what_was_told_again_is_a_list_to_walk_and_to_take_over(socket: Pa
         await console.press("N")
         await console.sees(lambda: console.deck.stack.view.listing.current.passing.seq == 3732)  # type: ignore[union-attr]
         await console.press("+")
-        await console.sees("TAKE OVER 1 passing of ctl-31", "y sends it")
+        await console.sees("TAKE OVER 1 passing of ctl-31, 2026-11-20 10:50:14: from then on", "y sends it")
         await console.press("y")
         await console.sees(lambda: changes(engine) == [m.TakeOver(device="ctl-31")])
         passing = msgspec.structs.replace(
@@ -317,3 +320,11 @@ async def test_what_was_told_again_is_a_list_to_walk_and_to_take_over(socket: Pa
         await console.press("end")
         console.deck.stack.view.listing.set_filter("")  # type: ignore[union-attr]
         await console.sees("taken over", "recovered")
+        early = ("3705", "2026-11-20 09:12:00", *row_offered[2:])
+        engine.sheets["ctl-31", "offered"] = Sheet(title="", columns=columns, rows=[row_offered, early])
+        await console.press("+")
+        await console.sees("TAKE OVER 2 passings of ctl-31, 2026-11-20 09:12:00 to 2026-11-20 10:50:14:")
+        await console.press("escape")
+        engine.sheets["ctl-31", "offered"] = Sheet(title="", columns=columns, rows=[])
+        await console.press("+")
+        await console.sees("nothing is offered of ctl-31")
