@@ -105,10 +105,10 @@ async def _ask(desk: Desk, device: str, passings: tuple[int, ...]) -> Done | str
         return Done(text=f"nothing {'of that ' * bool(passings)}is offered of {device}", ok=None)
     if desk.asking:
         return Done(text="not taken over: it asks first; give it again", ok=None)
-    times = sorted(row[time] for row in rows)
-    when = times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
+    dated = sorted({row[time] for row in rows if " " in row[time]})  # results, and races without a gun, have none
+    when = f", {' to '.join(dict.fromkeys((dated[0], dated[-1])))}" if dated else ""
     question = (
-        f"TAKE OVER {words.plural(len(rows), 'passing')} of {device}, {when}: from then on they count, "
+        f"TAKE OVER {words.plural(len(rows), 'passing')} of {device}{when}: from then on they count, "
         "marked recovered, and go out to scoring."
     )
     confirm(desk, question, "", lambda: desk.do(_take(desk, device, passings)))

@@ -321,9 +321,11 @@ async def test_what_was_told_again_is_a_list_to_walk_and_to_take_over(socket: Pa
         console.deck.stack.view.listing.set_filter("")  # type: ignore[union-attr]
         await console.sees("taken over", "recovered")
         early = ("3705", "2026-11-20 09:12:00", *row_offered[2:])
-        engine.sheets["ctl-31", "offered"] = Sheet(title="", columns=columns, rows=[row_offered, early])
+        engine.sheets["ctl-31", "offered"] = Sheet(
+            title="", columns=columns, rows=[row_offered, ("3706", "?", *early[2:]), early]
+        )
         await console.press("+")
-        await console.sees("TAKE OVER 2 passings of ctl-31, 2026-11-20 09:12:00 to 2026-11-20 10:50:14:")
+        await console.sees("TAKE OVER 3 passings of ctl-31, 2026-11-20 09:12:00 to 2026-11-20 10:50:14:")
         await console.press("escape")
         engine.sheets["ctl-31", "offered"] = Sheet(title="", columns=columns, rows=[])
         await console.press("+")
