@@ -47,7 +47,7 @@ class ExportDesk:
             )
         if not call.values:
             raise ValueError("nothing to change: give KEY=VALUE; an empty value brings the default back")
-        if asks := self._asks(call.name, call.yes, "Changing it drops them; they may connect again at once."):
+        if asks := self._asks(call.name, call.yes, "They may connect again at once."):
             return asks
         values = typed(settings.type, call.values)
         await self._rewrite(lambda file: file.change(call.name, values), who)
@@ -60,7 +60,7 @@ class ExportDesk:
         self._settings(call.name)
         state = self._state(call.name)
         left = f"{state.waiting} waiting and {state.held} held passings stay unsent."
-        if asks := self._asks(call.name, call.yes, f"Removing it drops them. {left}"):
+        if asks := self._asks(call.name, call.yes, left):
             return asks
         if call.yes != call.name:
             return m.Asks(question=f"Remove the export {call.name}? {left}", name=call.name, typed=False)
@@ -74,12 +74,9 @@ class ExportDesk:
         if yes == name or not clients or self._engine.journal.event.phase is not Phase.RACE:
             return None
         wrong = f"{yes!r} is not its name. " if yes else ""
-        have = "client is" if clients == 1 else "clients are"
-        return m.Asks(
-            question=f"{wrong}A race is running, and {clients} {have} connected to {name}. {what}",
-            name=name,
-            typed=True,
-        )
+        cut_off = "1 program" if clients == 1 else f"{clients} programs"
+        question = f"{wrong}A race is running, and this cuts off {cut_off} connected to {name}. {what}"
+        return m.Asks(question=question, name=name, typed=True)
 
     async def _rewrite(self, change: "Callable[[SettingsFile], Settings]", who: str) -> None:
         from console.rewrite import SettingsFile  # tomlkit takes its time to import, and most races never need it

@@ -185,4 +185,4 @@ def being_typed(options: Sequence[Option], text: str) -> Option | None:
 
 def about(option: Option) -> str:
     """What a key is for, and what may be typed."""
-    return ". ".join(part.rstrip(".") for part in (option.help, option.expects) if part) or option.key
+    return ". ".join(part.rstrip(".") for part in (option.help, option.expects) if part)

@@ -228,6 +228,8 @@ def test_every_option_says_what_it_is_for(path: Path) -> None:
     assert found["newcomers"].expects == "one of all, live"
     assert found["batch_interval"].help.startswith("Seconds between two messages, at least; 1.5 for software")
     assert all(one.help for one in found.values())
+    assert list(found)[:3] == ["listen", "batch_interval", "networks"], "what only this type has comes early"
     assert "connect" not in found
+    assert not {"listen", "networks"} & {one.key for one in options("ctp01")}
     with pytest.raises(LookupError, match="no export type 'tsv9'; there are "):
         options("tsv9")

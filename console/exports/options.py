@@ -25,9 +25,11 @@ def options(kind: str, settings: ExportSettings | None = None) -> list[Option]:
     shared = _order(ExportSettings)
     known = dict(sorted(_fields(kind).items(), key=lambda item: shared.get(item[0], _OWN)))
     helps = _helps(export_class(kind).settings_type)
+    ways = export_class(kind).settings_type.ways
+    absent = {*FIXED, *({"listen", "networks"} if "listen" not in ways else ()), *({"connect"} - {*ways})}
     found = []
     for name, field in known.items():
-        if name in FIXED or (name in ("listen", "connect") and name not in export_class(kind).settings_type.ways):
+        if name in absent:
             continue
         default = "" if field.required else shown(_default(field))
         value = default if settings is None else shown(getattr(settings, name))
@@ -57,7 +59,7 @@ def shown(value: object) -> str:
     return ascii(value)[1:-1] if isinstance(value, str) and not value.isprintable() else str(value)
 
 
-_OWN = 4.5
+_OWN = 3.5
 """Where the keys of one type stand among those that all have: behind name, type, and both ways to peers."""
 
 

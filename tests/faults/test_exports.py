@@ -28,7 +28,10 @@ async def test_an_export_from_the_command_line(tmp_path: Path) -> None:
             await until_state(client, lambda state: export(state, "scoring").state == "up")
             ran = await one.racedeck("export", "set", "scoring", "batch_interval=1.5")
             assert ran.status == Exit.REFUSED
-            assert "A race is running, and 1 client is connected to scoring. Changing it drops them;" in ran.err
+            assert (
+                "A race is running, and this cuts off 1 program connected to scoring. They may connect again at once."
+                in ran.err
+            )
             assert "Nothing was changed; to do it all the same, add --yes scoring" in ran.err
             before = one.config.read_text()
             ran = await one.racedeck("export", "set", "scoring", "batch_interval=1.5", "--yes", "scoring")
