@@ -21,6 +21,7 @@ from screens.help import Help
 from screens.listing import Listing
 from screens.picture import Picture
 from screens.prompt import Prompt
+from screens.sheet import SheetView
 from screens.sources import FILTER_HELP
 from screens.stack import Stack
 from screens.strip import LETTERS
@@ -194,6 +195,9 @@ class Keys(App[int], inherit_bindings=False):
                 self.stack.show(self.stack.exports)
         elif isinstance(view, Exports) and self.state and (row := view.current(self.picture)):
             self.stack.over.append(Delivery(row))
+        elif isinstance(view, SheetView) and view.behind:
+            name, _, about = view.behind.partition(" ")
+            self.stack.over.append(FrameDetail(int(name)) if name.isdecimal() else SheetView(about, name))
         self.acted()
 
     def _open_row(self, listing: Listing[Any]) -> None:

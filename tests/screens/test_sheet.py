@@ -98,6 +98,47 @@ async def test_a_narrow_screen_cuts_cells_and_marks_them(socket: Path) -> None:
         assert {len(line) for line in console.lines} == {60}
 
 
+async def test_what_is_behind_a_row_opens_on_enter(socket: Path) -> None:
+    engine = FakeEngine()
+    engine.sheets["", "report"] = Sheet(
+        title="report",
+        columns=("OF", "FIGURE", " COUNT"),
+        rows=[("raceday", f"figure {number}", str(number)) for number in range(40)],
+        links={1: "held raceday 192.168.1.20", 39: "tell"},
+        marks={2: "bad"},
+    )
+    engine.sheets["raceday 192.168.1.20", "held"] = Sheet(
+        title="held", columns=("#",), rows=[("4189",), ("4190",)], links={0: "4189", 1: "4190"}
+    )
+    async with console_on(socket, engine) as console:
+        await console.press(":")
+        await console.type("sheet report")
+        await console.sees("> raceday  figure 0 ", "  raceday  figure 1 ", "Enter what is behind it")
+        await console.press("enter")
+        await console.sees("> raceday  figure 0 ")
+        await console.press("down", "enter")
+        await console.sees("held", "> 4189")
+        await console.press("down", "enter")
+        await console.sees("FRAME 4190")
+        await console.press("escape")
+        await console.sees("> 4190")
+        await console.press("escape")
+        await console.sees("> raceday  figure 1 ")
+        await console.press("end")
+        await console.sees("> raceday  figure 39", "-- end --")
+        await console.press("up", "up")
+        await console.sees("> raceday  figure 37", "figure 38")
+        await console.press("home")
+        await console.sees("> raceday  figure 0 ", "more lines below")
+        engine.sheets["", "report"] = Sheet(title="report", columns=("OF",), rows=[], links={0: "1"})
+        engine.frames += 1
+        engine.quiet += 5 * SECOND
+        console.push()
+        await console.sees("nothing yet")
+        await console.press("down", "up")
+        await console.sees("nothing yet")
+
+
 async def test_the_log_leaves_chatter_out_and_says_so(socket: Path) -> None:
     engine = FakeEngine(200)
     for seq in range(100, 201):
