@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console import engine as engine_module
+from console import desk as desk_module
 from console.codecs import thcom
 from console.engine import Engine
 from console.model import Highest
@@ -101,7 +101,7 @@ async def test_numbers_and_connection_id_outlive_the_engine(tmp_path: Path) -> N
 async def test_a_page_of_numbers_waits_for_a_database_that_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "READ_AGAIN", 0)
+    monkeypatch.setattr(desk_module, "READ_AGAIN", 0)
     async with in_this_process(tmp_path) as desk:
         await desk.number("ctp", "c0ffee", "Finish", [3])
         read, asked = desk.reader.numbers, 0
