@@ -22,7 +22,7 @@ from console.codecs.ctp01_lines import (
 )
 from console.exports.ctp01_account import NumberedAccount, What
 from console.exports.ctp01_intake import Intake
-from console.exports.ctp01_log import Line, Logs
+from console.exports.ctp01_log import ANNOUNCEMENT, Line, Logs
 from console.exports.ctp01_session import Session
 from console.exports.delivery import Account, Hold, Unmapped, no_utc
 from console.exports.export import Desk, ExportSettings
@@ -211,7 +211,7 @@ class Ctp01(ReadsExport[Ctp01Settings]):
     def encode(self, line: Line, passing: Passing | None, options: Options) -> tuple[bytes, What]:
         """A line, whole, and what it is; empty: nothing is written of it."""
         if passing is None:
-            return b"", What.OTHER
+            return b"", What.OTHER if line.passing == ANNOUNCEMENT else What.UNASKED
         known = self.desk.resolve(passing)
         gun = passing.kind is Kind.GUN
         if gun and not options.guntimes:
@@ -310,7 +310,7 @@ class Ctp01(ReadsExport[Ctp01Settings]):
             return fate if fate not in ("sent", "tcp") else "left out by the settings that it came under"
         location, number = found
         place = self._account.at(location)
-        if self._account.left_out(location, number):
+        if self._account.skips(location, number):
             return "skipped"
         if passing.kind is Kind.GUN and not any(one.conversation.options.guntimes for one in self._sessions()):
             return "a gun time, which goes out where the server asks for it"

@@ -17,9 +17,9 @@ class What(StrEnum):
 
     READ = "read"
     UNASKED = "unasked"
-    """A gun time that the server did not ask for: left out."""
+    """Left out: a gun time that the server did not ask for; what the journal has lost, and has said so."""
     OTHER = "other"
-    """The announcement of a location; what the journal has lost, or the operator skipped."""
+    """The announcement of a location; what is skipped."""
 
 
 class Mark(Struct, frozen=True):
@@ -47,7 +47,7 @@ class Place(Struct):
     since: int | None = None
     """Arrival of the oldest line that waits, wall ns; where that is not known, of the one before it."""
     skipped: list[tuple[int, int]] = []
-    """Ranges that the operator skipped as they waited."""
+    """Ranges that were skipped as they waited."""
 
 
 class Flown(Written, frozen=True, kw_only=True):
@@ -193,17 +193,31 @@ class NumberedAccount(Account):
     # --- what the operator skips ---
 
     def leap(self, upto: int, flying: Iterable[int]) -> int:
-        """Never send what waits as lines; how many those are."""
+        """What waits as lines has had its turn; how many those are."""
         del upto, flying
         count = self.lines_waiting
-        for place in self.places.values():
-            if place.newest > place.sent.number:
-                place.skipped.append((place.sent.number + 1, place.newest))
-            place.since = None
+        for location, place in self.places.items():
+            self.pass_over(location, place.newest, 0)
         self.counts["skipped"] += count
         self.counts["leapt"] += count
         return count
 
-    def left_out(self, location: str, number: int) -> bool:
-        """Whether the operator skipped this line."""
+    def pass_over(self, location: str, newest: int, count: int) -> None:
+        """The lines of a location that wait up to `newest` have had their turn; `count` passings."""
+        place = self.at(location)
+        if newest > place.sent.number:
+            place.skipped.append((place.sent.number + 1, newest))
+            mark = structs.replace(place.sent, number=newest)
+            place.tcp = mark if place.tcp == place.sent else place.tcp
+            place.sent = mark
+        place.since = None
+        self.counts["skipped"] += count
+        self.counts["leapt"] += count
+
+    def skips(self, location: str, number: int) -> bool:
+        """Whether this line was skipped as it waited."""
         return any(first <= number <= last for first, last in self.at(location).skipped)
+
+    def left_out(self, location: str, number: int) -> bool:
+        """Whether it is not to be written in its turn; the server gets it where it asks for what it has had."""
+        return number > self.at(location).sent.number and self.skips(location, number)

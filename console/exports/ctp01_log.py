@@ -14,7 +14,7 @@ from console.exports.reading import BATCH, read
 from console.journal.journal import JournalFullError
 from console.model import Passing
 
-NEW_LOCATION = 0
+ANNOUNCEMENT = 0
 """In the place of a passing: the line that announces the location."""
 
 LOST = -1

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 from console.codecs.ctp01 import Announce, Begin, Conversation, Denied, End, Event, Pull, Ready, Say, Told
 from console.codecs.ctp01_lines import Options
 from console.exports.ctp01_account import Flown, NumberedAccount, What
-from console.exports.ctp01_log import NEW_LOCATION, Line, Logs
+from console.exports.ctp01_log import ANNOUNCEMENT, Line, Logs
 from console.exports.export import Feed
 from console.exports.peer import Peer
 from console.exports.pump import CHUNK, Format, Pump
@@ -153,9 +153,9 @@ class Session(Pump):
                 await self._pull(most, location, sequence)
             case Announce(locations):
                 for location in locations:
-                    numbers = await self._logs.number(location, [NEW_LOCATION])
+                    numbers = await self._logs.number(location, [ANNOUNCEMENT])
                     options = self.conversation.options
-                    await self._say(self._service.announcement(location, numbers[NEW_LOCATION], options))
+                    await self._say(self._service.announcement(location, numbers[ANNOUNCEMENT], options))
             case Told(text):
                 self._service.tell(f"{self.peer.address}: {text}")
             case Denied(text):
@@ -185,9 +185,10 @@ class Session(Pump):
             return await self._resumed(location, taken) if self._service.resumes else 1
         if sequence > log.newest + 1:
             # Its memory is of other numbers than ours: what it says does not tell what it has got.
+            skipped = self._pass_over(location)
             self._service.tell(
                 f"{self.peer.address} asks for {location} from {sequence}, and there are only {log.newest}: what comes "
-                "now goes out; if it lacks anything, have it sent again"
+                f"now goes out, and {skipped} that waited are skipped; if it lacks anything, have it sent again"
             )
             return log.newest + 1
         await self._known(location, taken + 1, sequence - 1)
@@ -201,8 +202,17 @@ class Session(Pump):
             passings = await self._logs.passings(lines)
             for line in lines:
                 _, what = self._encode(line, passings)
-                self._numbered.known(location, line.number, what)
+                skipped = self._numbered.skips(location, line.number)
+                self._numbered.known(location, line.number, What.OTHER if skipped else what)
             first = lines[-1].number + 1
+
+    def _pass_over(self, location: str) -> int:
+        """The server asks for what lies behind all that waits: that has had its turn; how many passings those are."""
+        log, first = self._logs.at(location), self._numbered.at(location).sent.number + 1
+        waiting = [line for line in log.lines(first) if not self._numbered.left_out(location, line.number)]
+        count = sum(line.passing > 0 for line in waiting)
+        self._numbered.pass_over(location, log.newest, count)
+        return count
 
     async def _resumed(self, location: str, taken: int) -> int:
         """Behind what was taken, less what arrived in the minute before the last of that."""
@@ -237,8 +247,10 @@ class Session(Pump):
         if answer:
             await self._say(self.conversation.data(sum(bool(raw) for _, raw, _ in encoded)))
         for chunk in self._chunks(encoded):
-            await self._write_chunk(chunk, passings)
-            places |= {line.location: line.number + 1 for line, _, _ in chunk}
+            if answer or any(line.number >= places[line.location] for line, _, _ in chunk):  # else just skipped
+                await self._write_chunk(chunk, passings)
+            for line, _, _ in chunk:
+                places[line.location] = max(places[line.location], line.number + 1)
         self._service.kept(self.account)
 
     def _chunks(self, encoded: Sequence[Encoded]) -> Iterator[list[Encoded]]:
@@ -283,8 +295,11 @@ class Session(Pump):
     # --- what the operator wants ---
 
     def leap(self, upto: int) -> None:
-        """What is skipped is passed by."""
+        """Go on behind what was skipped: all lines that there are."""
         del upto
+        for places in (self._flowing, self._pulled):
+            for location in places:
+                places[location] = self._logs.at(location).newest + 1
 
     async def _flow_again(self) -> bool:
         """A chunk of what the operator wants sent again; False: there is nothing."""
