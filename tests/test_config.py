@@ -85,7 +85,7 @@ def test_three_devices_and_two_exports(tmp_path: Path) -> None:
         (
             EVENT + device(type="timemachin"),
             'racedeck.toml: device "chute": type must be one of thcom, timemachine, timemachine-clock, otimcon, '
-            "gsm-docking (got 'timemachin'); did you mean 'timemachine'?",
+            "gsm-interface, gsm-docking (got 'timemachin'); did you mean 'timemachine'?",
         ),
         (
             EVENT + device(silent_after=-1),

@@ -11,6 +11,7 @@ DRIVERS = {
     "timemachine": "console.devices.timemachine:TimeMachine",
     "timemachine-clock": "console.devices.timemachine_clock:ExternalClock",
     "otimcon": "console.devices.otimcon:Otimcon",
+    "gsm-interface": "console.devices.gsm_interface:GsmInterface",
     "gsm-docking": "console.devices.docking:Docking",
 }
 """Settings `type` -> where its driver class is. Imported when asked for, so that a start pays only for what it uses."""
