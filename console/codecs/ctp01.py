@@ -22,6 +22,9 @@ from console.codecs.ctp01_lines import (
 LONGEST = 4096
 """Bytes of a line at most; what is longer is no CTP01."""
 
+NAME = 60
+"""Characters of a server's name, and of its words, that are shown."""
+
 MOST_OPTIONS = 100
 """Options a greeting may announce."""
 
@@ -151,7 +154,8 @@ class Conversation:
             if self._skipping or len(raw) > LONGEST:
                 self._skipping = False
                 continue
-            events += self._line(raw.rstrip(b"\r").decode("ascii", "replace"))
+            text = raw.rstrip(b"\r").decode("ascii", "replace")
+            events += self._line("".join(one if one.isprintable() else "?" for one in text))
         if len(self._buffer) > LONGEST:
             if not self._skipping:
                 events.append(Told(f"the server sent {LONGEST} bytes without a line end: is it a CTP01 server?"))
@@ -188,7 +192,7 @@ class Conversation:
             return [Say(line("ack", "ping"))]
         if len(rest) < 2 or not rest[-1].strip().isdecimal():
             return [Told(f"the server said {text[:60]!r} where its greeting was expected")] if text.strip() else []
-        self.server = " ".join((word, *rest[:-1]))
+        self.server = " ".join((word, *rest[:-1])).strip()[:NAME] or "unnamed"
         self._options_to_come = min(int(rest[-1].strip()[:6]), MOST_OPTIONS)
         return [] if self._options_to_come else self._options_end()
 
@@ -253,7 +257,7 @@ class Conversation:
                 events += self._line(one)
             return events
         if word == "err":
-            return [Denied(f"the server refuses user {self.identity.user!r}{': ' + why if why else ''}")]
+            return [Denied(f"the server refuses user {self.identity.user!r}{': ' + why[:NAME] if why else ''}")]
         if word == "ping":
             return self._command(text)
         if len(self._waiting) < WAITING:

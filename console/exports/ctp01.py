@@ -78,7 +78,7 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         super().__init__(settings, desk, now)
         self.resumes = settings.resume == "overlap"
         self.gap = settings.gap
-        self._logs: Logs
+        self._logs = Logs(desk, settings.name, "")
         self._intake: Intake | None = None
         self._locations: dict[str, int] = {}
         """Location -> since when we know of it, wall ns; in the order in which the server hears of them."""
@@ -304,10 +304,12 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         return ("silent", silent) if silent else super()._word()
 
     def _fate(self, account: Account, passing: Passing) -> str:
-        found = self._logs.find(passing.seq) if self._intake else None
+        found = self._logs.find(passing.seq)
         if found is None:
             fate = super()._fate(account, passing)
-            return fate if fate not in ("sent", "tcp") else "left out by the settings that it came under"
+            if fate not in ("sent", "tcp"):
+                return fate
+            return "left out by the settings that it came under" if self._intake else "not known yet"
         location, number = found
         place = self._account.at(location)
         if self._account.skips(location, number):

@@ -393,3 +393,14 @@ def test_location_names(point: str, name: str, said_of_it: bool) -> None:
 def test_numbers_end() -> None:
     with pytest.raises(ValueError, match="1000000 does not fit"):
         encode(Read(sequence=1_000_000, location="f", tag="1", utc=0), DEFAULT_LAYOUT, TimeFormat.ISO, UTC)
+
+
+def test_what_a_server_says_is_fit_to_be_shown() -> None:
+    one = Conversation(Identity(), ["finish"])
+    one.receive(b"\x1b[2Jevil\xff" + b"x" * 500 + b"~1~0\r\n")
+    assert one.server.startswith("?[2Jevil")
+    assert one.server.isprintable() or "\ufffd" in one.server
+    assert len(one.server) == 60
+    nameless = Conversation(Identity(), ["finish"])
+    nameless.receive(b"~~0\r\n")
+    assert nameless.ready

@@ -12,10 +12,10 @@ import pytest
 from console.exports import export_class
 from console.exports.ctp01 import Ctp01
 from console.exports.peer import Peer
-from console.model import SECOND, Basis, Kind, Level, Selection, Status
+from console.model import SECOND, Basis, Cursor, Kind, Level, Selection, Status
 from console.simulators.scoring_ctp01 import Resume, ScoringCtp01
 from console.simulators.scoring_ctp01_talk import Got
-from tests.exports.ctp01_rig import exporting, serving
+from tests.exports.ctp01_rig import exporting, make, serving
 from tests.exports.desk import MemoryDesk, edit, until
 
 pytestmark = pytest.mark.usefixtures("quick_to_return")
@@ -608,6 +608,15 @@ async def test_pause_resume_skip_and_send_again() -> None:
         await other.until(lambda: len(other.reads) == 9)  # it remembers nothing, and asks for everything
         assert export.fate(desk.feed.passings[4]) == [(export.settings.connect, "skipped")]
         assert balanced(export)
+
+
+def test_nothing_is_claimed_before_the_numbers_are_read() -> None:
+    desk = MemoryDesk()
+    export = make(desk, 1)
+    cursor = Cursor(export="scoring", peer=export.settings.connect, start=0, sent=5, tcp=5)
+    export._accounts[cursor.peer] = export.account(cursor)
+    (one,) = desk.add()
+    assert export.fate(one) == [(cursor.peer, "not known yet")]
 
 
 async def test_fates() -> None:
