@@ -517,6 +517,19 @@ async def test_a_server_that_stops_reading_is_not_written_ahead_of() -> None:
         assert taken.count(b"\r\n") == 1 + sent
 
 
+async def test_the_handshake_is_no_byte_of_a_line() -> None:
+    """Of connections that we make, the kernel counts one byte more than was written."""
+    desk = MemoryDesk()
+    async with scripted() as script, exporting(desk, script.port) as export:
+        await until(lambda: script.lines)
+        (peer,) = export._pumps
+        greeting = peer.written
+        await until(lambda: peer._taken() == greeting)
+        peer.written += 10
+        assert peer._taken() == greeting
+        peer.written = greeting
+
+
 async def test_one_line_per_write(monkeypatch: pytest.MonkeyPatch) -> None:
     chunks: list[bytes] = []
     write = Peer.write

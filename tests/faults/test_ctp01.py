@@ -107,6 +107,32 @@ async def test_everything_once_and_in_order(tmp_path: Path, mode: str, scheme: s
             assert b"hunter2" not in file.read_bytes(), file
 
 
+async def test_a_password_that_is_mended(tmp_path: Path) -> None:
+    """And a timing point: what was held for it goes out."""
+    number, devices = free_port(), {"start": TcpPort.listen()}
+    sender = Sender(devices["start"], partial(cp545_line, channel="1"))
+    engine = Engine(tmp_path, settings(devices, number).replace('point = "Start"', ""))
+    secrets = tmp_path / "secrets.toml"
+    secrets.touch(0o600)
+    secrets.write_text('[export.scoring]\npassword = "hunter3"\n')
+    options = {"stream-mode": "push", "authentication": "plaintext"}
+    server = ScoringCtp01(f"127.0.0.1:{number}", options=options, user="race", password="hunter2")
+    async with plugged(*devices.values()), ending(engine), at_work(server.run(), sender):
+        client = await engine.start()
+        await until_open_devices(client)
+        sender.send(3)
+        refused = "refuses user 'race'"
+        await until_state(client, lambda state: refused in export(state, "scoring").reason, "it is refused")
+        await until_state(client, lambda state: export(state, "scoring").held == 3, "they have no timing point")
+        secrets.write_text('[export.scoring]\npassword = "hunter2"\n')
+        engine.write(settings(devices, number))
+        assert (await engine.racedeck("reload")).status == 0
+        await until_state(client, lambda state: done(state, server) and len(server.known) == 3, "all is mended")
+        client.close()
+    assert not server.flaws
+    assert "hunter" not in engine.log
+
+
 async def until_open_devices(client: Client) -> None:
     """Wait until the timers are connected; the export connects when it can."""
     await until_state(client, lambda state: all(one.state in ("open", "up") for one in state.devices))
