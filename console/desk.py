@@ -215,8 +215,12 @@ class Desk:
         return self.journal.highest(export, connection)
 
     async def connection_id(self, export: str) -> str:
-        """Under which id an export numbers its lines; made where there is none."""
-        return self.journal.connection_id(export) or await self.renumber(export, "engine")
+        """Under which id an export numbers its lines; made where there is none. A journal that is being opened does not
+        tell of one that it has: it is waited for."""
+        while True:
+            if self.journal.keeps_up():
+                return self.journal.connection_id(export) or await self.renumber(export, "engine")
+            await asyncio.sleep(READ_AGAIN)
 
     async def renumber(self, export: str, by: str) -> str:
         """Begin an export's numbers anew, under the new connection id that is returned."""

@@ -46,7 +46,7 @@ class Ctp01Settings(ExportSettings, frozen=True, kw_only=True):
 
     skip_first_seen: bool = True
     newcomers: Literal["live", "all"] = "all"
-    """It is the server that says where to begin."""
+    """What gets a number: what is journaled from now on, or everything; it is the server that says where to begin."""
     program: Annotated[str, Meta(pattern="^[^~\r\n]+$")] = "SimpleClient"
     """How we name ourselves; some servers answer to this name alone."""
     version: Annotated[str, Meta(pattern="^[^~\r\n]+$")] = "1.0.0"
@@ -103,7 +103,13 @@ class Ctp01(ReadsExport[Ctp01Settings]):
                 await asyncio.sleep(AGAIN)
         self._logs = Logs(self.desk, self.settings.name, connection)
         await self._logs.load()
+        if not self._account.under(connection):
+            # A rebuilt journal numbers anew, lest it gave a number again that a server has: all goes out again.
+            del self._accounts[self.settings.connect]
+            self._tallied = 0
+            self._newcomer(self.settings.connect)
         account = self._account
+        account.under(connection)
         for location in self._logs.locations:
             log, place = self._logs.at(location), account.at(location)
             place.newest = log.newest

@@ -97,6 +97,13 @@ class NumberedAccount(Account):
             counts |= {f"{SKIPPED}{first} {location}": last for first, last in place.skipped}
         return structs.replace(base, counts=counts)
 
+    def under(self, connection: str) -> bool:
+        """Whether it is the account of the lines numbered under this connection id. One that is new takes it on."""
+        known, this = self.counts["connection"], int(connection[-12:], 16)
+        if not self.counts["numbered"]:
+            known = self.counts["connection"] = this
+        return known == this
+
     # --- figures ---
 
     @property

@@ -218,6 +218,26 @@ async def test_a_kill_before_anything_was_saved_gives_no_second_number() -> None
         assert [got.sequence for got in server.reads] == list(range(1, 704))
 
 
+async def test_under_a_new_connection_id_everything_goes_out_again() -> None:
+    """A journal that was rebuilt at its opening numbers anew."""
+    desk = MemoryDesk()
+    async with serving(options=PUSH) as server:
+        async with exporting(desk, server.port) as export:
+            desk.add(30)
+            await until(lambda: export.state().tcp == 30)
+        await desk.renumber("scoring", "engine")
+        async with exporting(desk, server.port) as export:
+            desk.add(2)
+            await until(lambda: export.state().tcp == 32)
+            assert (export.state().journaled, export.state().waiting) == (32, 0)
+            assert balanced(export)
+        async with exporting(desk, server.port) as export:
+            await until(lambda: export.state().state == "up")
+            assert export.state().tcp == 32
+        assert [len([one for one in server.reads if one.connection == made]) for made in server.memory] == [30, 32]
+        assert server.repeats == 0
+
+
 async def test_a_bib_given_by_hand_is_a_new_read_with_its_own_number() -> None:
     desk = MemoryDesk()
     async with serving(options=PUSH) as server, exporting(desk, server.port):
