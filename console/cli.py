@@ -11,7 +11,7 @@ from console.simulators import SIMULATORS
 
 EXITS = """\
 exit status: 0 done; 1 tried and not done; 2 wrong command line; 3 wrong settings; 4 no engine runs;
-5 the engine could not be started; 6 the engine refused; 7 doctor or config check found something.
+5 the engine could not be started; 6 the engine refused; 7 doctor, config check or its replay found something.
 stdout is data, stderr is talk."""
 
 
@@ -142,7 +142,10 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
 
     take_over = command("take-over", "act:take_over", "have count what a download or a backup of a device offers")
     take_over.add_argument("device")
-    take_over.add_argument("passings", nargs="*", type=int, metavar="PASSING", help="only these; without: all of it")
+    take_over.add_argument(
+        "passings", nargs="*", type=int, metavar="PASSING", help="only these; without: all that never came"
+    )
+    take_over.add_argument("--test", action="store_true", help="without numbers: all that came during TEST, instead")
 
     resend = command("resend", "resend:resend", "have an export send passings again, to whoever is connected")
     resend.add_argument("export", metavar="EXPORT")
@@ -211,6 +214,12 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
 
     recover = command("recover", "recover:recover", "rebuild an event from its flight log alone")
     recover.add_argument("flight_log", help="the flight.log of the lost event, or its mirror")
+
+    relay = command("relay", "relay:serve", "a server of our own for the link to ITS ONLINE TIMING")
+    _relay(relay)
+
+    its = command("its", "its:tap", "record what ITS programs say to their server, and look at it")
+    _its(its)
 
     simulate = command("simulate", "play:simulate", "a stand-in for a device or for scoring software")
     _simulators(simulate, given)
@@ -284,6 +293,103 @@ def _exports(export: argparse.ArgumentParser) -> None:
     skip.add_argument("name", metavar="EXPORT")
     skip.add_argument("--peer", metavar="ADDRESS", help="only what waits for this one")
     skip.add_argument("--yes", metavar="EXPORT", default="", help="its name: skip as many as were told")
+
+
+def _relay(relay: argparse.ArgumentParser) -> None:
+    """What can be done with a relay."""
+
+    def verbs(of: argparse.ArgumentParser) -> Callable[[str, str, str], argparse.ArgumentParser]:
+        actions = of.add_subparsers(metavar="ACTION", required=True, title="actions")
+
+        def verb(name: str, run: str, text: str) -> argparse.ArgumentParser:
+            sub = actions.add_parser(name, help=text, description=text, epilog=EXITS)
+            sub.formatter_class = argparse.RawDescriptionHelpFormatter
+            sub.set_defaults(run=run)
+            _places(sub, default=argparse.SUPPRESS)
+            return sub
+
+        return verb
+
+    verb = verbs(relay)
+    serve = verb("serve", "relay:serve", "run it in the foreground")
+    serve.add_argument("--listen", metavar="HOST:PORT", help="instead of the settings' (127.0.0.1:3000)")
+
+    ids = verbs(verb("id", "relay:add_id", "users that timers and PCs log in with (TIMER ID)"))
+    add = ids("add", "relay:add_id", "one more, or a new password; it is asked for, or comes on stdin")
+    add.add_argument("user", metavar="USER")
+    ids("remove", "relay:remove_id", "one less").add_argument("user", metavar="USER")
+
+    material = verbs(verb("material", "relay:add_material", "timers and PCs"))
+    add = material("add", "relay:add_material", "one more, or other words about one")
+    add.add_argument("serial", metavar="SERIAL", help="four digits, as set on the device")
+    add.add_argument("--type", choices=("timer", "pc"), required=True)
+    add.add_argument("--model", default="", help="TM550, CP545, ...; Computer")
+    add.add_argument("--label", default="", help="what people call it")
+    add.add_argument("--user", required=True, help="the id it logs in with")
+    material("remove", "relay:remove_material", "one less").add_argument("serial", metavar="SERIAL")
+
+    arrows = verb("configuration", "relay:configuration", "who sends to whom, instead of what there was")
+    arrows.add_argument("name", metavar="NAME")
+    for option, dest, text in (
+        ("--from", "sender", "each of these sends"),
+        ("--to", "receiver", "to each of these; again --from and --to for more"),
+    ):
+        arrows.add_argument(option, dest=dest, nargs="+", action="append", required=True, metavar="SERIAL", help=text)
+
+    event = verb("event", "relay:event", "from when to when a configuration counts")
+    event.add_argument("name", metavar="NAME")
+    event.add_argument("--start", metavar="DATE", required=True, help="first day, as 2024-11-28")
+    event.add_argument("--end", metavar="DATE", required=True, help="last day")
+    event.add_argument("--zone", required=True, help="where, as Europe/Paris")
+    event.add_argument("--configuration", metavar="NAME", required=True)
+
+    activate = verb("activate", "relay:activate", "have this event count, and no other")
+    activate.add_argument("event", nargs="?", default="", metavar="EVENT", help="where there is more than one")
+
+    data = verb("data", "relay_looks:data", "the DATA list: what came, to whom it went, what became of it")
+    data.add_argument("--serial", default="", help="only from it or to it")
+    data.add_argument("--limit", type=int, default=50, metavar="N", help="the newest N (50); 0: all")
+    look = data.add_mutually_exclusive_group()
+    look.add_argument("--csv", action="store_true", help="for spreadsheets")
+    look.add_argument("--json", action="store_true", help="one JSON object per row")
+
+    status = verb("status", "relay_looks:status", "what is set up, who is connected, what waits; 4: it does not run")
+    status.add_argument("--json", action="store_true", help="as one JSON object")
+
+    skip = verb("skip", "relay:skip", "never mind what waits for a device: go on with what comes now")
+    skip.add_argument("serial", metavar="SERIAL")
+    skip.add_argument("--own", action="store_true", help="what it has not sent itself: tell it so at its next login")
+
+    resend = verb("resend", "relay:resend", "send what was skipped after all")
+    resend.add_argument("serial", metavar="SERIAL")
+    resend.add_argument(
+        "--from", dest="begin", type=int, default=0, metavar="NO", help="from this row of the DATA list"
+    )
+    resend.add_argument("--to", dest="end", type=int, metavar="NO", help="up to this one")
+    resend.add_argument("--own", action="store_true", help="let it keep its own, after `skip --own`")
+
+
+def _its(its: argparse.ArgumentParser) -> None:
+    """What can be done with the ITS server's link, without an engine."""
+    verbs = its.add_subparsers(metavar="ACTION", required=True, title="actions")
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        sub = verbs.add_parser(name, help=text, description=text, epilog=EXITS)
+        sub.formatter_class = argparse.RawDescriptionHelpFormatter
+        sub.set_defaults(run=f"its:{name}")
+        _places(sub, default=argparse.SUPPRESS)
+        return sub
+
+    tap = verb("tap", "stand between an ITS program and its server, and record both; passwords are masked")
+    tap.add_argument("listen", metavar="[HOST:]PORT", help="where the program is to connect; this machine alone")
+    tap.add_argument("forward", metavar="HOST:PORT", help="the server: online.itschrono.com:3000")
+    tap.add_argument("--log", metavar="FILE", help="the recording (its-tap-DATE-TIME.jsonl, here)")
+
+    replay = verb("replay", "look at a recording; status 7 where it contradicts the documents")
+    replay.add_argument("file", metavar="FILE")
+    look = replay.add_mutually_exclusive_group()
+    look.add_argument("--frames", action="store_true", help="every row as well")
+    look.add_argument("--json", action="store_true", help="as one JSON object")
 
 
 def _sheets(sub: argparse.ArgumentParser, argv: list[str]) -> None:

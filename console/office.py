@@ -280,12 +280,20 @@ class Office:
         """Have what a download or a backup offered count, all of it in one go."""
         device = call.device
         self._known_device(device)
-        numbers = call.passings
+        numbers, left = call.passings, 0
         if not numbers:
             async with self._page:
-                numbers = tuple(one.seq for one in await asyncio.to_thread(self._reader.offered, device))
+                offered = await asyncio.to_thread(self._reader.offered, device)
+            numbers = tuple(one.seq for one in offered if (one.heard_in_test is not None) is call.test)
+            left = 0 if call.test else len(offered) - len(numbers)
+        of_test = f"{left} that came during TEST: to have them count too, racedeck take-over {device} --test"
+        if not numbers and left:
+            raise ValueError(f"nothing of {device} is offered but {of_test}")
         if not numbers:
-            raise ValueError(f"nothing of {device} is offered: all that its downloads told is known, or none was made")
+            what = "that came during TEST " if call.test else ""
+            raise ValueError(
+                f"nothing of {device} {what}is offered: all that its downloads told is known, or none was made"
+            )
         acts = (self._act("take over", {"passing": number, "device": device}, who) for number in numbers)
         done = await asyncio.gather(*acts, return_exceptions=True)
         wrong = [one for one in done if isinstance(one, BaseException)]
@@ -296,6 +304,8 @@ class Office:
         text = f"{taken} taken over"
         if came:
             text += f", {came} had come meanwhile"
+        if left:
+            text += f"; left out: {of_test}"
         for error in wrong:
             text += f"; {error}"
         self._engine.trouble(Level.NOTE, device, f"{text} ({who})")

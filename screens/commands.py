@@ -185,10 +185,11 @@ async def _undo(desk: Desk, args: list[str]) -> str:
 
 async def _take_over(desk: Desk, args: list[str]) -> str:
     names = _devices(desk.picture)
-    numbers = [word.lstrip("#") for word in args[1:]]
+    test = args[1:] == ["test"]
+    numbers = [] if test else [word.lstrip("#") for word in args[1:]]
     if not args or args[0] not in names or not all(map(str.isdecimal, numbers)):
-        raise CommandError(f"take-over DEVICE [PASSING ...]; devices: {' '.join(names)}")
-    offered.take_over(desk, args[0], tuple(map(int, numbers)))
+        raise CommandError(f"take-over DEVICE [PASSING ... or test]; devices: {' '.join(names)}")
+    offered.take_over(desk, args[0], tuple(map(int, numbers)), test=test)
     return ""
 
 
@@ -359,7 +360,7 @@ COMMANDS = (
     Command("undo", "take back the newest bib you gave", _undo),
     Command(
         "take-over DEVICE [PASSING ...]",
-        "have what it told afterwards only (offered) count",
+        "have what it told afterwards only (offered) count; test: what came during TEST",
         _take_over,
         lambda picture, args: _devices(picture) if len(args) == 1 else {},
     ),

@@ -88,32 +88,42 @@ def show(desk: Desk, device: DeviceState) -> None:
         desk.open(Offered(device.name, device.retold))
 
 
-def take_over(desk: Desk, device: str, passings: tuple[int, ...] = ()) -> None:
-    """Have what `device` offers count (everything, unless `passings` says which), after a question."""
+def take_over(desk: Desk, device: str, passings: tuple[int, ...] = (), *, test: bool = False) -> None:
+    """Have what `device` offers count, after a question: `passings`; without, all that never came, or (`test`) all that
+    came during TEST alone."""
     if desk.observes:
         desk.say(OBSERVES, "bad")
         return
-    desk.do(_ask(desk, device, passings))
+    desk.do(_ask(desk, device, passings, test))
 
 
-async def _ask(desk: Desk, device: str, passings: tuple[int, ...]) -> Done | str:
+async def _ask(desk: Desk, device: str, passings: tuple[int, ...], test: bool) -> Done | str:
     """Ask, with what there is and from when to when: what was punched before the race is offered like any other."""
     sheet = await desk.client.sheet(device, "offered")
-    number, time = (next(at for at, name in enumerate(sheet.columns) if name.strip() == one) for one in ("#", "TIME"))
-    rows = [row for row in sheet.rows if not passings or int(row[number]) in passings]
+    number, time, came = (
+        next(at for at, name in enumerate(sheet.columns) if name.strip() == one) for one in ("#", "TIME", "CAME")
+    )
+    rows = [
+        row
+        for row in sheet.rows
+        if (int(row[number]) in passings if passings else row[came].startswith("in TEST") is test)
+    ]
+    of_test = len(sheet.rows) - len(rows) if not (passings or test) else 0
+    left = f"{of_test} came during TEST: :take-over {device} test" if of_test else ""
     if not rows:
-        return Done(text=f"nothing {'of that ' * bool(passings)}is offered of {device}", ok=None)
+        but = f", but {left}" if left else ""
+        return Done(text=f"nothing {'of that ' * bool(passings or test)}is offered of {device}{but}", ok=None)
     if desk.asking:
         return Done(text="not taken over: it asks first; give it again", ok=None)
     dated = sorted({row[time] for row in rows if " " in row[time]})  # results, and races without a gun, have none
     when = f", {' to '.join(dict.fromkeys((dated[0], dated[-1])))}" if dated else ""
     question = (
         f"TAKE OVER {words.plural(len(rows), 'passing')} of {device}{when}: from then on they count, "
-        "marked recovered, and go out to scoring."
+        f"marked recovered, and go out to scoring.{f' Left out: {left}.' if left else ''}"
     )
-    confirm(desk, question, "", lambda: desk.do(_take(desk, device, passings)))
+    confirm(desk, question, "", lambda: desk.do(_take(desk, device, passings, test)))
     return ""
 
 
-async def _take(desk: Desk, device: str, passings: tuple[int, ...]) -> Done:
-    return await desk.client.take_over(device, passings)
+async def _take(desk: Desk, device: str, passings: tuple[int, ...], test: bool) -> Done:
+    return await desk.client.take_over(device, passings, test=test)

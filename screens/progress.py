@@ -57,6 +57,7 @@ def retold(found: Retold, width: int, *, going: bool = False) -> list[Line]:
     """What a download brought; `going`: and still does."""
     name = "told again" + (f", event {words.clean(found.event)}" if found.event else "")
     text = f"{name}: {words.plural(found.lines, 'line')}, {found.new} new, {_differ(found.differ)}"
+    text += f", {found.test} of TEST" if found.test else ""
     text += " ..." if going and not found.ended else ""
     told = [f"   {found.new} never arrived: - shows them, + takes them over", "   - shows, + takes over", "   - +"]
     if not found.new:

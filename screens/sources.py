@@ -340,7 +340,7 @@ def status(row: Resolved) -> tuple[str, str]:
         case Status.EDITED:
             return f"{'undo' if 'undoes' in passing.extra else 'bib'} of #{passing.of}", "dim"
         case Status.OFFERED:
-            return "offered", "warn"
+            return ("offered", "warn") if passing.heard_in_test is None else ("in TEST", "dim")
     if passing.phase is not Phase.RACE:
         return passing.phase.value.lower(), "dim"
     if row.edited:

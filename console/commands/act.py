@@ -89,7 +89,10 @@ def undo(args: argparse.Namespace) -> int:
 
 def take_over(args: argparse.Namespace) -> int:
     """Have offered passings count."""
-    print(_do(args, lambda client: client.take_over(args.device, tuple(args.passings))).text, file=sys.stderr)
+    numbers = tuple(args.passings)
+    if args.test and numbers:
+        raise Failure(Exit.USAGE, "--test takes all that came during TEST: give it without numbers")
+    print(_do(args, lambda client: client.take_over(args.device, numbers, test=args.test)).text, file=sys.stderr)
     return Exit.OK
 
 

@@ -163,6 +163,7 @@ def _status(resolved: Resolved) -> str:
     word = f"{one.status}" if one.of is None else f"{one.status} of #{one.of}"
     if one.status is Status.OFFERED:
         word = f"{word} by a {'backup' if one.origin is Origin.BACKUP else 'download'}, does not count"
+        word += f"; came during TEST as #{one.heard_in_test}" if one.heard_in_test is not None else ""
     return f"{word}, recovered{offered}" if offered else word
 
 

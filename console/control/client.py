@@ -230,9 +230,9 @@ class Client:
         """Take back the newest bib that this operator gave."""
         return await self._ask(m.Undo(), m.Done)
 
-    async def take_over(self, device: str, passings: tuple[int, ...] = ()) -> Done:
-        """Have offered passings of a device count (none given: all of them)."""
-        return await self._ask(m.TakeOver(device=device, passings=passings), m.Done)
+    async def take_over(self, device: str, passings: tuple[int, ...] = (), *, test: bool = False) -> Done:
+        """Have offered passings of a device count; none given: all that never came, or (`test`) that TEST has heard."""
+        return await self._ask(m.TakeOver(device=device, passings=passings, test=test), m.Done)
 
     async def phase(self, phase: Phase) -> Done:
         """Set the phase of the event."""

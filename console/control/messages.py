@@ -141,10 +141,12 @@ class Undo(Struct, frozen=True, kw_only=True, tag="undo"):
 
 
 class TakeOver(Struct, frozen=True, kw_only=True, tag="take over"):
-    """Have offered passings of a device count (empty: all of them). Answered with Done."""
+    """Have offered passings of a device count. Answered with Done."""
 
     device: str
     passings: tuple[int, ...] = ()
+    """Which; empty: all that never came, or (`test`) all that came during TEST alone."""
+    test: bool = False
 
 
 class SetPhase(Struct, frozen=True, kw_only=True, tag="phase"):

@@ -39,6 +39,7 @@ def _since(before: Retold | None, now: Retold | None) -> Retold | None:
         new=now.new - before.new,
         repeats=now.repeats - before.repeats,
         differ=now.differ - before.differ,
+        test=now.test - before.test,
     )
 
 
@@ -46,6 +47,11 @@ async def still_offered(outlet: Outlet, made: Retold | None) -> str:
     """What is known only because an earlier download has told it, and counts for nobody yet; empty: nothing is."""
     earlier = await outlet.offered() - made.new if made else 0
     return f" or offered before; {earlier} OF THOSE NOT TAKEN OVER YET (sheet offered)" if earlier > 0 else ""
+
+
+def of_test(count: int, device: str) -> str:
+    """What became of those that came during TEST."""
+    return f"{count} of them came during TEST: not taken over with the others (racedeck take-over {device} --test)"
 
 
 def how_to_take_over(device: str) -> str:

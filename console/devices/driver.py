@@ -56,7 +56,7 @@ class Outlet(Protocol):
         """What the journal made of the retransmit or download under way, or the last one; None: there was none."""
 
     async def offered(self) -> int:
-        """How many passings of the device a download told that neither came nor were taken over."""
+        """How many passings of the device a download told that never came, not even in TEST, nor were taken over."""
 
     async def began(self) -> int:
         """When the event's first frame came, wall ns; now, where none has."""

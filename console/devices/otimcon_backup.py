@@ -14,7 +14,7 @@ from msgspec import Struct, field, structs
 from console.codecs.otimcon_memory import DAY, LINES, Memory, Stored
 from console.codecs.otimcon_records import BackupBegin, BackupEnd, BackupLine, Control, Record, Time
 from console.codecs.piece import Piece
-from console.devices.comparison import compared, how_to_take_over, still_offered
+from console.devices.comparison import compared, how_to_take_over, of_test, still_offered
 from console.devices.driver import CommandError, Driver, Reply
 from console.devices.otimcon_clock import digits, epoch_of
 from console.devices.otimcon_station import Station, Turn
@@ -91,6 +91,8 @@ class Backup(Workflow):
             self.end()
         if self._compared.data.get("new") or not self._compared.ok:
             self.outlet.trouble(Level.WARNING, self._compared.text)
+        elif self._compared.data.get("in test"):
+            self.outlet.trouble(Level.NOTE, self._compared.text)
         return self._compared
 
     def heard(self, piece: Piece[Record]) -> tuple[Fact, ...]:
@@ -152,6 +154,9 @@ class Backup(Workflow):
         else:
             data |= {"known": made.repeats, "new": made.new, "differ": made.differ}
             said.append(f"{made.repeats} known{waiting}")
+            if made.test:
+                data["in test"] = made.test
+                said.append(of_test(made.test, self.driver.settings.name))
             if made.differ:
                 said.append(f"{made.differ} with an earlier time than was told live")
             said.append(

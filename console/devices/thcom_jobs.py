@@ -21,7 +21,7 @@ from console.codecs.thcom_records import (
     Synchro,
     Time,
 )
-from console.devices.comparison import compared, how_to_take_over, still_offered
+from console.devices.comparison import compared, how_to_take_over, of_test, still_offered
 from console.devices.driver import CommandError, Reply
 from console.devices.thcom_status import STATUS, told
 from console.devices.thcom_talk import Wants
@@ -285,8 +285,10 @@ async def download(timer: "Thcom", order: Order, run: int) -> Reply:
     text = f"run {run:02}: {_so_far(heard)}; {_verdict(timer, made, waiting)}"
     if made:
         data |= {"known": made.repeats, "new": made.new, "differ": made.differ}
-        if made.new:
-            timer.outlet.trouble(Level.WARNING, text)
+        if made.test:
+            data["in test"] = made.test
+        if made.new or made.test:
+            timer.outlet.trouble(Level.WARNING if made.new else Level.NOTE, text)
     return Reply(ok=True, text=text, data=data)
 
 
@@ -295,6 +297,8 @@ def _verdict(timer: "Thcom", made: Retold | None, waiting: str) -> str:
     if made is None:
         return "the journal has not taken them all yet: see sheet offered"
     said = [f"{made.repeats} known{waiting}"]
+    if made.test:
+        said.append(of_test(made.test, timer.settings.name))
     if made.differ:
         said.append(f"{made.differ} differ from what was told live")
     if made.new:

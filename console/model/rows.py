@@ -52,6 +52,12 @@ class Passing(Struct, frozen=True, kw_only=True):
     extra: dict[str, Scalar] = field(default_factory=dict)
 
     @property
+    def heard_in_test(self) -> Scalar:
+        """The number of the passing by which it had come during TEST, where a download told it again after that; None:
+        it is no such passing."""
+        return self.extra.get("heard_in_test")
+
+    @property
     def names(self) -> bool:
         """It brings the bib that the passing `of` came without: the SELECT line of a place, a bib given later by the
         device or by the operator."""

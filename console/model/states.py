@@ -52,6 +52,8 @@ class Retold(Struct, frozen=True, kw_only=True):
     new: int = 0
     repeats: int = 0
     differ: int = 0
+    test: int = 0
+    """Those that came during TEST, and not since; in none of the other counts."""
     ended: bool = False
 
 
@@ -184,6 +186,110 @@ class ClockState(Struct, frozen=True, kw_only=True):
     offset: int | None = None
 
 
+class ItsPrinted(Struct, frozen=True, kw_only=True):
+    """A line that the server had us print (`#PL`)."""
+
+    wall: int
+    text: str
+
+
+class ItsStep(Struct, frozen=True, kw_only=True):
+    """What a connection came to, and when: `connecting`, `logging in`, `accepted (#GC 1)`, `linked`."""
+
+    wall: int
+    word: str
+
+
+class ItsLink(Struct, frozen=True, kw_only=True):
+    """One connection to the ITS ONLINE TIMING server. Times are wall ns; frames are those with data."""
+
+    serial: str
+    """Under which it logs in: the Software ID Number, or the serial of a device that is linked up."""
+    role: str
+    """`software`, or the name of that device."""
+    state: str
+    """`not connected`, `connecting`, `logging in`, `linked`, `refused`, `down`."""
+    since: int
+    reason: str = ""
+    """Why it is not linked, in words that say what to check."""
+    retry_at: int | None = None
+    """When it is tried again."""
+    steps: tuple[ItsStep, ...] = ()
+    """How the last attempt has gone so far, oldest first."""
+    heard: int | None = None
+    """When the last byte came."""
+    beat: int | None = None
+    """When the last heartbeat came; a server that has other things to say sends none."""
+    received: int = 0
+    again: int = 0
+    """Of those that came, repeats under the same number."""
+    odd: int = 0
+    """What came and was no good frame, or had a wrong checksum."""
+    sent: int = 0
+    acked: int = 0
+    waiting: int = 0
+    """Sent, or about to be, and not acknowledged."""
+    printed: tuple[ItsPrinted, ...] = ()
+    """The newest, at most 10, oldest first."""
+
+
+class ItsMaterial(Struct, frozen=True, kw_only=True):
+    """A timer or computer that is configured, or was heard."""
+
+    address: str
+    """`TDDDD`: type code and serial number."""
+    device: str
+    """Its name here; of one that is linked up from here, that of our device."""
+    role: str
+    """`source`: it sends, through the server; `linked up`: it is on a cable here; `software`: this computer."""
+    named: bool
+    """The settings name it; else it has appeared by itself."""
+    model: str = ""
+    label: str = ""
+    colour: str = ""
+    timekeeping: str = ""
+    phone: str = ""
+    software_port: int = 7000
+    heard: int | None = None
+    """Arrival of its last frame, in this run of the engine; None: never."""
+    frames: int = 0
+    """In the journal."""
+    echoes: int = 0
+    """Of one that is linked up: its own frames that the server sent back to us; they count for nothing."""
+
+
+class ItsWriter(Struct, frozen=True, kw_only=True):
+    """A wired timer that is told what the server sends."""
+
+    device: str
+    written: int = 0
+    waiting: int = 0
+    """Until it is connected."""
+    last: int | None = None
+    """When the last was written, wall ns."""
+
+
+class ItsState(Struct, frozen=True, kw_only=True):
+    """The link to ITS ONLINE TIMING."""
+
+    software_id: str
+    server: str
+    """`host:port`."""
+    user: str
+    password: bool
+    """The secrets have one."""
+    log_file: str
+    links: tuple[ItsLink, ...]
+    """The software's first, then one for each device that is linked up."""
+    material: tuple[ItsMaterial, ...] = ()
+    writers: tuple[ItsWriter, ...] = ()
+    instances: dict[int, int] = field(default_factory=dict)
+    """Local port -> timing software connected to it."""
+    checksums: str = "lenient"
+    unconfirmed: tuple[str, ...] = ()
+    """What is inferred about the server, in words, for the panel."""
+
+
 class EngineState(Struct, frozen=True, kw_only=True):
     """One whole picture of the engine; small, so it is pushed whole."""
 
@@ -206,3 +312,5 @@ class EngineState(Struct, frozen=True, kw_only=True):
     """Not acknowledged yet, oldest first."""
     consoles: int = 0
     held: int = 0
+    its: ItsState | None = None
+    """None: the settings have no [its]."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from console.model import SECOND, Origin, Passing, Phase, Sheet
 from console.sheets import Sources
 
-COLUMNS = (" #", "TIME", "CHANNEL", "TAG/BIB", " FRAME", "FROM")
+COLUMNS = (" #", "TIME", "CHANNEL", "TAG/BIB", " FRAME", "FROM", "CAME")
 
 
 def make(sources: Sources) -> Sheet:
@@ -17,11 +17,18 @@ def make(sources: Sources) -> Sheet:
         title=f"offered {sources.device}".strip(),
         columns=("DEVICE", *COLUMNS) if everywhere else COLUMNS,
         rows=[_row(one, sources, everywhere) for one in passings],
-        note=f"none of it counts yet; all of it: `racedeck take-over {device}`, or + on the tab; "
-        f"one: `racedeck take-over {device} NUMBER`"
-        if passings
-        else "nothing is offered: all that downloads and backups told is known",
+        marks={row: "dim" for row, one in enumerate(passings) if one.heard_in_test is not None},
+        note=_note(passings, device),
     )
+
+
+def _note(passings: list[Passing], device: str) -> str:
+    if not passings:
+        return "nothing is offered: all that downloads and backups told is known"
+    take = f"`racedeck take-over {device}"
+    note = f"none of it counts yet; all of it: {take}`, or + on the tab; one: {take} NUMBER`"
+    test = sum(one.heard_in_test is not None for one in passings)
+    return f"{note}; the {test} that came during TEST only by {take} --test`, or by number" if test else note
 
 
 def _row(passing: Passing, sources: Sources, everywhere: bool) -> tuple[str, ...]:
@@ -33,6 +40,7 @@ def _row(passing: Passing, sources: Sources, everywhere: bool) -> tuple[str, ...
         passing.bib or passing.tag or "-",
         str(passing.frame),
         f"{source}, in TEST" if passing.phase is Phase.TEST else source,
+        "never" if passing.heard_in_test is None else f"in TEST #{passing.heard_in_test}",
     )
     return (passing.device, *cells) if everywhere else cells
 

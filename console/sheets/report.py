@@ -90,7 +90,8 @@ def _device(name: str, figures: Figures, sources: Sources) -> Iterator[Line]:
         running = f"{tally.frames} frames, {tally.passings} passings, {tally.repeats} repeats"
         wrong = f"{MISMATCH}: {running} were counted as they were written"
     missing = None if holes is None else sum(last - first + 1 for first, last in holes)
-    offered = len(sources.reader.offered(name)) if rows[Status.OFFERED] else 0
+    waiting = sources.reader.offered(name) if rows[Status.OFFERED] else []
+    test = sum(one.heard_in_test is not None for one in waiting)
 
     def line(
         figure: str, count: int | None, behind: str = "", note: str = "", warns: bool = False, nothing: str = UNKNOWN
@@ -108,7 +109,9 @@ def _device(name: str, figures: Figures, sources: Sources) -> Iterator[Line]:
     yield line("cancelled", rows[Status.CANCELLED])
     yield line("joined", rows[Status.JOINED], note="the other line of a place")
     yield line("edited", rows[Status.EDITED], note="bibs by hand, and their undoing")
-    yield line("offered", offered, note="told afterwards only, not taken over", warns=True)
+    of_test = f"; {test} came during TEST" if test else ""
+    warns = len(waiting) > test
+    yield line("offered", len(waiting), note=f"told afterwards only, not taken over{of_test}", warns=warns)
     yield line("recovered", figures.recovered, note="taken over")
     words = ", ".join(map(in_words, holes or ()))
     yield line("holes", missing, "finish", note=f"places that never arrived: {words}" if words else "", warns=True)

@@ -146,6 +146,7 @@ class _Session:
             status, of = Status.REPEAT, half
         elif reading.origin in TOLD_AFTERWARDS and not counted(known):
             status, of = self.offer(reading, known)
+            extra = {**extra, **self.of_test(reading, own)}
         elif change:
             status, of = self.own_correction(reading, told)
         elif equal := self.equal(value, known, told):
@@ -241,6 +242,15 @@ class _Session:
             return Status.CANCELLED, offered[-1] if offered else None
         same = next((one for one in offered if one.value == reading.value), None)
         return (Status.REPEAT, same) if same else (Status.OFFERED, None)
+
+    def of_test(self, reading: Reading, own: str) -> dict[str, Scalar]:
+        """The mark of what was told live during TEST, and by no race."""
+        for scope in self.scopes_before(reading, own):
+            for one in counted([*self.known(reading, scope), *self.halves(reading, scope)]):
+                same = one.value == reading.value or (reading.ns is not None and one.passing.ns == reading.ns)
+                if same and one.passing.phase is Phase.TEST:
+                    return {"heard_in_test": one.passing.seq}
+        return {}
 
     def edit_of(self, of: Judged) -> Passing | None:
         """The bib that an operator gave the place of `of`, if any stands."""

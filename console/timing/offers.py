@@ -1,5 +1,8 @@
 """What a download or a backup told and no line did: offered, and counted only once the operator takes it over. Pure.
 
+What was told live, but during TEST, is offered as well, for the race may have been timed in TEST; its `extra` has
+`heard_in_test` (the number of that passing), and it is never among what is taken over unasked.
+
 An OFFERED row has the keys that its line would have had, but is known to nobody: the line itself, should it still
 come, is new. What was taken over is a row of its own, of the offered one's frame, with origin RECOVERED; its `extra`
 has `offered` (the offered row's number), `by` and `at` (wall ns). It belongs to the phase in which it was taken over.

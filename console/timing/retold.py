@@ -35,14 +35,16 @@ class Retellings:
             one = Retold(since=passing.wall, first=passing.seq, last=passing.seq)
             self._origin[name] = passing.origin
         self._heard[name] = passing.wall
+        test = passing.heard_in_test is not None
         self._newest[name] = structs.replace(
             one,
             last=passing.seq,
             event=passing.event or one.event,
             lines=one.lines + 1,
-            new=one.new + (passing.status in (Status.LIVE, Status.OFFERED, Status.JOINED)),
-            repeats=one.repeats + (passing.status is Status.REPEAT),
-            differ=one.differ + (passing.status in (Status.CORRECTION, Status.CANCELLED)),
+            new=one.new + (passing.status in (Status.LIVE, Status.OFFERED, Status.JOINED) and not test),
+            repeats=one.repeats + (passing.status is Status.REPEAT and not test),
+            differ=one.differ + (passing.status in (Status.CORRECTION, Status.CANCELLED) and not test),
+            test=one.test + test,
         )
         return True
 

@@ -10,7 +10,7 @@ import pytest
 from console.devices import otimcon_backup
 from console.devices.driver import CommandError
 from console.journal.journal import Committed, Journal
-from console.model import SECOND, Act, Draft, Level, Origin, Passing, Retold, Scalar, Status
+from console.model import SECOND, Act, Draft, Frame, Level, Origin, Passing, Retold, Scalar, Status
 from console.sheets import Sources
 from console.sheets.offered import make as offered
 from console.simulators.otimcon_card import Card
@@ -44,10 +44,20 @@ class Journaled(Desk):
         return self.retellings.of(device, self.wall())
 
     async def offered(self, device: str) -> int:
-        return len(self.journal.reader().offered(device))
+        return sum(one.heard_in_test is None for one in self.journal.reader().offered(device))
 
     async def began(self) -> int:
-        return self.journal.reader().frames(after=0, limit=1)[0].wall
+        frames: list[Frame] = []
+
+        def committed() -> bool:
+            frames[:] = self.journal.reader().frames(after=0, limit=1)
+            return bool(frames)
+
+        await until(committed)
+        return frames[0].wall
+
+    async def phase(self, phase: str) -> Act:
+        return await asyncio.wrap_future(self.journal.act("phase", {"phase": phase}, "ann"))
 
     async def take_over(self, passing: Passing) -> Act:
         body: dict[str, Scalar] = {"passing": passing.seq, "device": "ctl"}
@@ -177,6 +187,28 @@ async def test_a_touch_that_came_late_is_corrected_by_the_backup(
         assert reply.data["differ"] == 1
         assert "1 with an earlier time than was told live" in reply.text
         assert journaled.passings[-1].status is Status.CORRECTION
+
+
+async def test_what_came_during_test_is_said_and_warns_of_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async with at_work(monkeypatch, tmp_path) as (desk, journaled, station):
+        await journaled.phase("TEST")
+        station.touch(card(1), hold=0.01)
+        await until(lambda: journaled.passings)
+        await journaled.phase("RACE")
+        for _ in range(2):
+            reply = await desk.order("GET BACKUP")
+            assert (reply.data["known"], reply.data["new"], reply.data["in test"]) == (0, 0, 1)
+            assert "0 known; 1 of them came during TEST: not taken over with the others" in reply.text
+            assert "none that never arrived" in reply.text
+            assert not desk.told(Level.WARNING)
+            assert desk.told(Level.NOTE)[-1] == reply.text
+        station._back_up(uid(2), NOON - 100)
+        reply = await desk.order("GET BACKUP")
+        assert (reply.data["new"], reply.data["in test"]) == (1, 1)
+        assert desk.told(Level.WARNING) == [reply.text]
+        assert [one.heard_in_test for one in journaled.journal.reader().offered("ctl")] == [1, None]
 
 
 async def test_a_board_that_was_never_reset_gives_its_punches(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

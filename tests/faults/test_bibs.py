@@ -10,7 +10,7 @@ from console.codecs import thcom
 from console.codecs import timemachine as tm
 from console.control.client import RefusedError
 from console.exit import Exit
-from console.model import SECOND, Kind, Status
+from console.model import SECOND, Kind, Phase, Status
 from tests.faults.rig import cp545_line, export, place, until_open, until_state
 from tests.faults.test_commands import course
 
@@ -155,3 +155,32 @@ async def test_an_engine_that_starts_again_offers_the_same(tmp_path: Path) -> No
             await until_open(client)
             assert [row[0] for row in (await client.sheet("", "offered")).rows] == ["start", "start"]
             assert (await client.take_over("start")).data == {"taken": 2, "came": 0}
+
+
+async def test_what_came_during_test_is_taken_over_only_by_name(tmp_path: Path) -> None:
+    async with course(tmp_path) as it:
+        await it.client.phase(Phase.TEST)
+        it.start.port.write(cp545_line(1) + cp545_line(2))
+        await it.passings(2)
+        await it.client.phase(Phase.RACE)
+        it.start.port.write(recalled(1) + recalled(2))
+        await it.passings(4)
+        told = (await it.client.refresh()).devices[0].retold
+        assert told
+        assert (told.lines, told.new, told.repeats, told.test) == (2, 0, 0, 2)
+        ran = await it.one.racedeck("take-over", "start")
+        assert ran.status == Exit.REFUSED
+        assert "nothing of start is offered but 2 that came during TEST" in ran.err
+        it.start.port.write(recalled(3))
+        await it.passings(5)
+        ran = await it.one.racedeck("take-over", "start")
+        assert ran.err.startswith("1 taken over; left out: 2 that came during TEST: ")
+        ran = await it.one.racedeck("take-over", "start", "3")
+        assert ran.err == "1 taken over\n"
+        ran = await it.one.racedeck("take-over", "start", "4", "--test")
+        assert ran.status == Exit.USAGE
+        ran = await it.one.racedeck("take-over", "start", "--test")
+        assert (ran.status, ran.err) == (Exit.OK, "1 taken over\n")
+        lines = (await it.one.racedeck("tail", "--since", "0", "--device", "start")).out.splitlines()
+        assert lines[3].endswith("offered by a download, does not count; came during TEST as #1")
+        assert export(await it.client.refresh(), "scoring").journaled == 3

@@ -65,10 +65,10 @@ def test_of_one_device(journal: Journal) -> None:
     with closing((source := sources(journal, "start")).reader):
         sheet = make("offered", source)
     assert sheet.title == "offered start"
-    assert sheet.columns == (" #", "TIME", "CHANNEL", "TAG/BIB", " FRAME", "FROM")
+    assert sheet.columns == (" #", "TIME", "CHANNEL", "TAG/BIB", " FRAME", "FROM", "CAME")
     assert sheet.rows == [
-        ("3", "2026-06-01 10:00:02.25", "M1", "2", "3", "download"),
-        ("4", "10:00:00.25", "M1", "-", "4", "download"),
+        ("3", "2026-06-01 10:00:02.25", "M1", "2", "3", "download", "never"),
+        ("4", "10:00:00.25", "M1", "-", "4", "download", "never"),
     ]
     assert "`racedeck take-over start`" in sheet.note
 
@@ -77,7 +77,7 @@ def test_of_the_event(journal: Journal) -> None:
     with closing((source := sources(journal, "")).reader):
         sheet = make("offered", source)
     assert sheet.columns[0] == "DEVICE"
-    assert sheet.rows[-1] == ("control", "5", "2026-06-01 12:00:00", "-", "04A1B2C3", "5", "backup")
+    assert sheet.rows[-1] == ("control", "5", "2026-06-01 12:00:00", "-", "04A1B2C3", "5", "backup", "never")
 
 
 def test_what_was_taken_over_is_offered_no_more(journal: Journal) -> None:
@@ -86,3 +86,18 @@ def test_what_was_taken_over_is_offered_no_more(journal: Journal) -> None:
     with closing((source := sources(journal, "start")).reader):
         sheet = make("offered", source)
     assert (sheet.rows, sheet.note) == ([], "nothing is offered: all that downloads and backups told is known")
+
+
+def test_what_came_during_test_is_said_so(tmp_path: Path) -> None:
+    listener = Listener()
+    with closing(open_journal(tmp_path / "event", listener)) as journal:
+        for phase, told in (("TEST", [impulse(1, Origin.LIVE)]), ("RACE", [impulse(1), impulse(2)])):
+            journal.act("phase", {"phase": phase}, "anna").result(5)
+            for reading in told:
+                journal.frame(draft(b"AN\r\n", reading, device="start"))
+        listener.wait(lambda it: len(it.frames) == 3)
+        with closing((source := sources(journal, "start")).reader):
+            sheet = make("offered", source)
+    assert [row[-1] for row in sheet.rows] == ["in TEST #1", "never"]
+    assert sheet.marks == {0: "dim"}
+    assert "the 1 that came during TEST only by `racedeck take-over start --test`" in sheet.note

@@ -61,6 +61,22 @@ class TestDownloads:
         assert timing.statuses() == [Status.OFFERED, Status.OFFERED]
         assert timing.alarms() == []
 
+    def test_a_run_that_was_timed_in_test_is_offered_and_said_to_be_of_test(self) -> None:
+        timing = Timing()
+        timing.phase(Phase.TEST)
+        timing.hear(impulse("12"))
+        timing.phase(Phase.RACE)
+        timing.hear(impulse("12", origin=Origin.RECALL))
+        timing.hear(impulse("13", sequence=2, origin=Origin.RECALL))
+        assert [(one.passing.status, one.passing.heard_in_test) for one in timing.index.rows[1:]] == [
+            (Status.OFFERED, 1),
+            (Status.OFFERED, None),
+        ]
+        row = timing.take_over(2)
+        assert (row.status, row.phase) == (Status.LIVE, Phase.RACE)
+        (again,) = timing.hear(impulse("12", origin=Origin.RECALL))
+        assert (again.status, again.of, again.heard_in_test) == (Status.REPEAT, row.seq, None)
+
     def test_a_correction_of_a_known_time_stays_one(self) -> None:
         timing = Timing()
         timing.hear(impulse("12"))
@@ -105,7 +121,12 @@ class TestBackups:
         timing.phase(Phase.TEST)
         timing.hear(touch(1000), device="control")
         timing.phase(Phase.RACE)
-        assert timing.hear(backed_up(1000), device="control")[0].status is Status.OFFERED
+        (told,) = timing.hear(backed_up(1000), device="control")
+        assert (told.status, told.heard_in_test) == (Status.OFFERED, 1)
+        (again,) = timing.hear(backed_up(1000), device="control")
+        assert (again.status, again.of, again.heard_in_test) == (Status.REPEAT, told.seq, 1)
+        (other,) = timing.hear(backed_up(1010), device="control")
+        assert (other.status, other.heard_in_test) == (Status.OFFERED, None)
 
     def test_what_never_came_is_offered_once_and_known_to_no_line(self) -> None:
         timing = Timing()

@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from console.model import SECOND, EventIs, Fact, Origin, Retold, RetransmitBegin, RetransmitEnd
+from console.model import SECOND, EventIs, Fact, Origin, Phase, Retold, RetransmitBegin, RetransmitEnd
 from console.timing.retold import QUIET, Retellings
 from tests.timing.memory import Timing
 from tests.timing.test_judge import impulse, place
@@ -68,6 +68,18 @@ def test_a_download_ends_in_silence() -> None:
     again = timing.tell(impulse("13", sequence=2, origin=Origin.RECALL), after=QUIET / SECOND)
     assert again
     assert (again.lines, again.repeats) == (1, 1)
+
+
+def test_what_test_has_heard_is_counted_by_itself() -> None:
+    timing = Heard()
+    timing.phase(Phase.TEST)
+    timing.tell(impulse("12"))
+    timing.phase(Phase.RACE)
+    for _ in range(2):
+        timing.tell(impulse("12", origin=Origin.RECALL))
+    told = timing.tell(impulse("13", sequence=2, origin=Origin.RECALL))
+    assert told
+    assert (told.lines, told.new, told.repeats, told.test) == (3, 1, 0, 2)
 
 
 def test_a_backup_is_not_a_download_that_goes_on() -> None:
