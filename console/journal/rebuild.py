@@ -92,28 +92,49 @@ def replace_damaged(path: Path, flight: Path, damage: str, *, renew: bool) -> Tr
 
     `renew`: as in `rebuild`.
     """
-    built = path.with_name(path.name + ".built")
+    rebuilt, aside = _replace(path, flight, "damaged", renew)
+    kept = f", is kept as {aside}," if aside else ""
+    text = f"the database could not be used ({damage}){kept} and was rebuilt from the flight log"
+    return Trouble(Level.ALARM, "journal", text + _more(rebuilt))
+
+
+def replace_older(path: Path, flight: Path, *, renew: bool) -> Trouble:
+    """The same for a sound database that another version of RaceDeck has made: no reason for an alarm, unless something
+    is lost."""
+    rebuilt, aside = _replace(path, flight, "other-version", renew)
+    text = "the database was made by another version of RaceDeck: its tables are made anew from the flight log; "
+    level = Level.ALARM if rebuilt.missing else Level.NOTE
+    return Trouble(level, "journal", f"{text}the old file is kept as {aside}{_more(rebuilt)}")
+
+
+def _replace(path: Path, flight: Path, word: str, renew: bool) -> tuple[Rebuilt, str]:
+    """Rebuild the database at `path`; the name under which the old one is kept, if there was one."""
+    built, kept = path.with_name(path.name + ".built"), ""
     rebuilt = rebuild(flight, built, path if path.exists() else None, renew=renew)
     append(flight, rebuilt.renewed)
-    text = f"the database could not be used ({damage})"
     if path.exists():
-        aside = _aside(path)
+        aside = _aside(path, word)
+        kept = aside.name
         path.replace(aside)
-        text += f", is kept as {aside.name},"
         for suffix in ("-wal", "-shm"):
             with suppress(FileNotFoundError):
                 path.with_name(path.name + suffix).replace(aside.with_name(aside.name + suffix))
     built.replace(path)
     sync(path.parent)
-    text += " and was rebuilt from the flight log"
+    return rebuilt, kept
+
+
+def _more(rebuilt: Rebuilt) -> str:
+    """What else is to be said of a rebuild."""
+    text = ""
     if rebuilt.salvaged:
-        text += f"; the log lacked {in_words(rebuilt.salvaged)}, read from the damaged database"
+        text += f"; the log lacked {in_words(rebuilt.salvaged)}, read from the old database"
     if rebuilt.renewed:
         names = ", ".join(sorted(str(act.body["export"]) for act in rebuilt.renewed))
         text += f"; the numbers of {names} begin anew, under a new connection id: scoring may ask for all again"
     if rebuilt.missing:
         text += f"; in neither of the two: {missing_in_words(rebuilt.missing)}"
-    return Trouble(Level.ALARM, "journal", text)
+    return text
 
 
 def newest_of(flight: Path) -> Newest:
@@ -271,12 +292,12 @@ def _age(entry: Kept | Saved) -> int:
     return entry.frame if isinstance(entry, Kept) else entry.number
 
 
-def _aside(path: Path) -> Path:
-    """A name for the damaged database that nothing has yet."""
+def _aside(path: Path, word: str) -> Path:
+    """A name for the old database that nothing has yet."""
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-    aside = path.with_name(f"{path.stem}.damaged-{stamp}{path.suffix}")
+    aside = path.with_name(f"{path.stem}.{word}-{stamp}{path.suffix}")
     count = 1
     while aside.exists():
         count += 1
-        aside = path.with_name(f"{path.stem}.damaged-{stamp}-{count}{path.suffix}")
+        aside = path.with_name(f"{path.stem}.{word}-{stamp}-{count}{path.suffix}")
     return aside

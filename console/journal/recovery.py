@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -24,10 +24,11 @@ from console.journal.rebuild import (
     newest_of,
     rebuild,
     replace_damaged,
+    replace_older,
     valid_entries,
 )
 from console.journal.rows import READERS, Row, RowError, line_of_row, read_kept_row, read_saved_row, read_tally_row
-from console.journal.store import TABLES, Connect, DamagedError, Store, is_damage, sound_header
+from console.journal.store import TABLES, Connect, DamagedError, OtherVersionError, Store, is_damage, sound_header
 from console.model import Act, Judged, Level, Phase, Trouble
 from console.timing.guns import gun_of
 from console.timing.judge import next_event_state
@@ -65,7 +66,7 @@ def open_store(
     rebuilding: Callable[[], None],
     damage: str = "",
 ) -> tuple[Store, list[Trouble]]:
-    """The event's database: opened, made, or (damaged, or missing beside a flight log) rebuilt.
+    """The event's database: opened, made, or (damaged, of another version, missing beside a flight log) rebuilt.
 
     `first`: this process has no connection to it yet. `fresh`: nor has it had one to which it wrote; what the end of
     the flight log should tell is known to nobody. `rebuilding` is called before that begins: it takes half a minute
@@ -82,6 +83,10 @@ def open_store(
     if not damage:
         try:
             return Store.open(path, connect), []
+        except OtherVersionError:
+            rebuilding()
+            said = replace_older(path, flight, renew=fresh and not _log_is_whole(path, flight))
+            return Store.open(path, connect), [said]
         except DamagedError as error:
             damage = str(error)
         except sqlite3.DatabaseError as error:
@@ -91,6 +96,18 @@ def open_store(
     rebuilding()
     said = replace_damaged(path, flight, damage, renew=fresh)
     return Store.open(path, connect), [said]
+
+
+def _log_is_whole(path: Path, flight: Path) -> bool:
+    """Whether the flight log has every number that a sound database has given."""
+    if not flight.exists():
+        return False
+    logged = read_tail(flight, None).heads
+    try:
+        with closing(Store.look(path)) as store:
+            return highest(store.heads(), logged) == logged
+    except sqlite3.Error:
+        return False
 
 
 def put_back(store: Store, flight: Path) -> tuple[Heads, Heads, list[Trouble]]:

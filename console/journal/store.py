@@ -1,6 +1,7 @@
 """The journal's database: one SQLite file in WAL mode, and the SQL that reads and writes it."""
 
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from functools import partial
@@ -62,6 +63,9 @@ CREATE INDEX numbers_by_high ON numbers(export, connection, location, high) WHER
 CREATE INDEX numbers_late ON numbers(export, connection, location, late) WHERE late IS NOT NULL;
 """
 
+LAYOUT = zlib.crc32(SCHEMA.encode()) & 0x7FFFFFFF
+"""Number of this layout, kept in the database (`user_version`): another one was made by another version of RaceDeck."""
+
 TABLES = {"F": "frames", "P": "passings", "I": "incidents", "A": "acts", "N": "numbers"}
 """Kind of a numbered row -> its table."""
 
@@ -84,6 +88,10 @@ _lenient_text = partial(str, encoding="utf-8", errors="surrogateescape")
 
 class DamagedError(Exception):
     """The database's structure is damaged: it must be moved aside and rebuilt."""
+
+
+class OtherVersionError(Exception):
+    """The database is sound, as far as can be told, but another version of RaceDeck has made its tables."""
 
 
 class Rows(Struct):
@@ -115,19 +123,23 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, connect: Connect = sqlite3.connect) -> "Store":
-        """Open an existing database; raises DamagedError where it is not as it was made."""
+        """Open an existing database; raises DamagedError where it is not as it was made, OtherVersionError."""
         store = cls(path, connect(path, isolation_level=None, check_same_thread=False))
         try:
             store.connection.text_factory = _lenient_text
             store.connection.executescript(_PRAGMAS)
-            intact = store.query(_LAYOUT) == _expected_layout()
+            store.compare()
         except BaseException:
             store.close()
             raise
-        if not intact:
-            store.close()
-            raise DamagedError("its table of contents is not as it was written")
         return store
+
+    def compare(self) -> None:
+        """Raise OtherVersionError or DamagedError where the tables are not those of `SCHEMA`."""
+        if self.query("PRAGMA user_version") != [(LAYOUT,)]:
+            raise OtherVersionError
+        if self.query(_TABLE_OF_CONTENTS) != _expected_table_of_contents():
+            raise DamagedError("its table of contents is not as it was written")
 
     @classmethod
     def look(cls, path: Path) -> "Store":
@@ -148,7 +160,7 @@ class Store:
         connection.text_factory = _lenient_text
         connection.executescript(
             "PRAGMA auto_vacuum = 0; PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = NORMAL;"
-            "PRAGMA application_id = 0x52444B31;" + SCHEMA
+            f"PRAGMA application_id = 0x52444B31; PRAGMA user_version = {LAYOUT};" + SCHEMA
         )
         return cls(beside, connection)
 
@@ -324,14 +336,14 @@ class Store:
         ]
 
 
-_LAYOUT = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rootpage, name"
+_TABLE_OF_CONTENTS = "SELECT type, name, tbl_name, rootpage, sql FROM sqlite_schema ORDER BY rootpage, name"
 
 
-def _expected_layout() -> list[Row]:
+def _expected_table_of_contents() -> list[Row]:
     """Tables, indexes and their root pages, as the schema makes them in an empty file: always the same."""
     with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript("PRAGMA auto_vacuum = 0;" + SCHEMA)
-        return connection.execute(_LAYOUT).fetchall()
+        return connection.execute(_TABLE_OF_CONTENTS).fetchall()
 
 
 def sound_header(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from console.journal import recovery
 from console.journal.journal import Journal
+from console.journal.rebuild import replace_older
 from console.model import Level
 from tests.journal.event import Listener, contents, fill, open_journal, place
 
@@ -76,6 +79,10 @@ def _opened(image: Image, directory: Path) -> Iterator[Journal]:
 def _said(image: Image, journal: Journal) -> list[str]:
     """The journal's own incidents since."""
     return [one.text for one in contents(journal)["incidents"][len(image.contents["incidents"]) :]]
+
+
+def _levels(image: Image, journal: Journal) -> list[Level]:
+    return [one.level for one in contents(journal)["incidents"][len(image.contents["incidents"]) :]]
 
 
 def _flip(path: Path, chance: random.Random, count: int) -> None:
@@ -179,6 +186,80 @@ def test_a_database_that_will_not_open_is_moved_aside_and_rebuilt(
         assert any("was rebuilt from the flight log" in text for text in _said(image, journal))
     aside = list(directory.glob("journal.damaged-*.sqlite"))
     assert [one.read_bytes() for one in aside] == ([] if damage == "missing" else [changed[damage]])
+
+
+def _made_by_another_version(path: Path, version: int | None = 7) -> None:
+    """The database with one index less than it has now; `version`: the number of that layout (None: ours)."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP INDEX acts_by_word")
+        if version is not None:
+            connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+@pytest.mark.parametrize("version", [0, 7])
+def test_a_database_of_another_version_is_made_anew_without_alarm(
+    images: dict[str, Image], tmp_path: Path, version: int
+) -> None:
+    image = images["closed"]
+    directory = shutil.copytree(image.directory, tmp_path / "event")
+    _made_by_another_version(directory / "journal.sqlite", version)
+    old = (directory / "journal.sqlite").read_bytes()
+    with closing(open_journal(directory)) as journal:
+        assert _sides(journal)[1:] == image.sides[1:], "what exports start from is there at once"
+    with _opened(image, directory) as journal:
+        (aside,) = directory.glob("journal.other-version-*.sqlite")
+        assert aside.read_bytes() == old
+        assert _levels(image, journal) == [Level.NOTE]
+        assert _said(image, journal) == [
+            "the database was made by another version of RaceDeck: its tables are made anew from the flight log; "
+            f"the old file is kept as {aside.name}"
+        ], "the log has all its numbers: none begins anew"
+    assert not list(directory.glob("journal.damaged-*"))
+
+
+def test_frames_are_taken_while_the_tables_are_made_anew(
+    images: dict[str, Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = images["closed"]
+    directory = shutil.copytree(image.directory, tmp_path / "event")
+    _made_by_another_version(directory / "journal.sqlite")
+    go = threading.Event()
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        assert go.wait(20)
+        return replace_older(*args, **more)
+
+    monkeypatch.setattr(recovery, "replace_older", slowly)
+    listener = Listener()
+    with closing(open_journal(directory, listener)) as journal:
+        assert journal.frame(place(200))
+        assert journal.state().unsafe == 1
+        go.set()
+        listener.wait(lambda it: it.passings)
+        assert listener.passings[0].seq == image.contents["passings"][-1].seq + 1
+
+
+def test_what_only_the_old_tables_have_is_kept(images: dict[str, Image], tmp_path: Path) -> None:
+    image = images["closed"]
+    directory = shutil.copytree(image.directory, tmp_path / "event")
+    log = directory / "flight.log"
+    lines = log.read_bytes().splitlines(keepends=True)
+    number = image.contents["frames"][-1].seq
+    log.write_bytes(b"".join(one for one in lines if one[31:42] != b"F %09d" % number and one[31:32] != b"H"))
+    _made_by_another_version(directory / "journal.sqlite")
+    with _opened(image, directory) as journal:
+        assert "the log lacked 1 frame, read from the old database" in _said(image, journal)[0]
+
+
+def test_another_layout_under_our_number_is_damage(images: dict[str, Image], tmp_path: Path) -> None:
+    image = images["closed"]
+    directory = shutil.copytree(image.directory, tmp_path / "event")
+    _made_by_another_version(directory / "journal.sqlite", None)
+    with _opened(image, directory) as journal:
+        assert "its table of contents is not as it was written" in _said(image, journal)[0]
+        assert _levels(image, journal) == [Level.ALARM]
+    assert list(directory.glob("journal.damaged-*"))
 
 
 def test_what_only_a_damaged_database_holds_is_saved(images: dict[str, Image], tmp_path: Path) -> None:
