@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from textual.events import Key
+from textual.events import Key, Paste
 from textual.keys import _character_to_key
 from textual.pilot import Pilot
 
@@ -46,6 +46,12 @@ class Console:
     async def type(self, text: str) -> None:
         """Answer the open question with text and Enter."""
         await self.press(*text, "enter")
+
+    async def paste(self, text: str) -> None:
+        """Answer the open question with text that came at once, and Enter."""
+        self.deck.post_message(Paste(text))
+        await self.pilot.pause()
+        await self.press("enter")
 
     async def sees(self, *wanted: str | Callable[[], object]) -> None:
         """Wait until every text is on the screen and every condition holds."""

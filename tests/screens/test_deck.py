@@ -483,10 +483,10 @@ async def test_a_crowded_table_shows_first_what_needs_a_look(socket: Path) -> No
 async def test_a_long_answer_is_read_whole(socket: Path) -> None:
     async with console_on(socket) as console:
         await console.press("Q")
-        await console.type("spring-" + "10k-" * 15)
+        await console.paste("spring-" + "10k-" * 15)
         await console.sees("this engine serves spring-10k, not\n", "\nstopped\n", "PASSINGS")
         await console.press("Q")
-        await console.type("spring-" + "10k " * 80)
+        await console.paste("spring-" + "10k " * 80)
         await console.sees("ANSWER", "it was not stopped\n")
         await console.press("escape")
         await console.sees("PASSINGS")
