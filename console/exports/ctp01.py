@@ -210,7 +210,8 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         location = self._where(known)
         if not location:
             return NO_POINT
-        if self._logs.at(location).newest >= LARGEST_SEQUENCE:
+        newest = self._intake.newest(location) if self._intake else self._logs.at(location).newest
+        if newest >= LARGEST_SEQUENCE:
             return Unmapped(f"{location} has had number {LARGEST_SEQUENCE}, the last one that CTP01 has")
         return location.encode()
 

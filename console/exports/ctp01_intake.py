@@ -46,6 +46,8 @@ class Intake:
         self._feed = feed
         self._account = account
         self._logs = logs
+        self._ready: dict[str, list[Passing]] = {}
+        """By location: what gets its number next."""
         self._found = max((logs.at(location).highest for location in logs.locations), default=0)
         """No passing beyond this one had a number when we began."""
         for seq in list(account.held):
@@ -83,14 +85,13 @@ class Intake:
 
     async def _take(self, passings: list[Passing]) -> None:
         """Number what can be said, and count it."""
-        ready: dict[str, list[Passing]] = {}
         for passing in passings:
             if location := self._location(passing):
-                ready.setdefault(location, []).append(passing)
-        numbers = {
-            location: await self._logs.number(location, [passing.seq for passing in some])
-            for location, some in ready.items()
-        }
+                self._ready.setdefault(location, []).append(passing)
+        ready, numbers = dict(self._ready), {}
+        for location, some in ready.items():
+            numbers[location] = await self._logs.number(location, [passing.seq for passing in some])
+            del self._ready[location]
         account = self._account
         for location, some in ready.items():
             for passing in some:
@@ -100,6 +101,10 @@ class Intake:
         if ready:
             self._form.kept(account)
             self._form.lines()
+
+    def newest(self, location: str) -> int:
+        """The highest number of a location, with those that are about to be given."""
+        return self._logs.at(location).newest + len(self._ready.get(location, ()))
 
     def _location(self, passing: Passing) -> str:
         """Where the passing is to get a number; empty: not now. It is counted in either case."""

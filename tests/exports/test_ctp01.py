@@ -248,15 +248,20 @@ async def test_a_bib_given_by_hand_is_a_new_read_with_its_own_number() -> None:
         assert identities(server) == [("Finish", 1, "1"), ("Finish", 2, "2")]
 
 
-async def test_the_last_number_of_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("console.exports.ctp01.LARGEST_SEQUENCE", 2)
+@pytest.mark.parametrize("at_once", [1, 3])
+async def test_the_last_number_of_the_format(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    for module in ("console.exports.ctp01", "console.codecs.ctp01_lines"):
+        monkeypatch.setattr(f"{module}.LARGEST_SEQUENCE", 5)
     desk = MemoryDesk()
     async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
-        desk.add()
-        desk.add()
-        await server.until(lambda: len(server.reads) == 2)
-        desk.add()
+        for _ in range(6 // at_once):
+            *_, last = desk.add(at_once)
+            await until(lambda: export.state().waiting == 0)
         await until(lambda: export.state().unmapped == 1)
+        await server.until(lambda: len(server.reads) == 5)
+        assert [word for _, word in export.fate(last)] == [
+            "unmapped: Finish has had number 5, the last one that CTP01 has"
+        ]
         assert any("the last one" in text for _, _, text in desk.troubles)
 
 
