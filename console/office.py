@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 NOBODY = "----"
 """Where there is no bib."""
 
+TIMER = "timemachine"
+"""Type of the devices whose rows are of the event that the device said last: after a restart only the journal knows."""
+
 MOST_ALARMS = 50
 """Alarms that the state shows, oldest first."""
 
@@ -88,11 +91,13 @@ class Office:
     def _device_states(self) -> Iterator[DeviceState]:
         counts = self._engine.journal.counts()
         for state in self._engine.manager.states():
-            holes = self._engine.journal.timing(state.name).holes
+            timing = self._engine.journal.timing(state.name)
+            facts = {**state.facts, "event": timing.event} if timing.event and state.type == TIMER else state.facts
             found = counts.get(state.name)
             yield structs.replace(
                 state,
-                holes=holes_in_words(holes),
+                facts=facts,
+                holes=holes_in_words(timing.holes),
                 frames=found.frames if found else 0,
                 passings=found.passings if found else 0,
                 repeats=found.repeats if found else 0,

@@ -100,6 +100,7 @@ async def test_a_retransmit_across_a_kill(tmp_path: Path) -> None:
         await one.kill()
         again = await one.start()
         await until_open(again)
+        assert (await again.refresh()).devices[0].facts["event"] == "005", "known of the rows, before the timer says it"
         for mark in rest:
             port.write(tm.encode(mark))
         await until_state(again, lambda state: state.journal.passings == 7)
@@ -107,6 +108,7 @@ async def test_a_retransmit_across_a_kill(tmp_path: Path) -> None:
         assert [row["status"] for row in rows] == ["live"] * 3 + ["repeat"] * 3 + ["live"]
         assert rows[-1]["event"] == "006"
         assert rows[-1]["origin"] == "live"
+        assert (await again.refresh()).devices[0].facts["event"] == "006"
         again.close()
 
 
