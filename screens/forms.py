@@ -54,7 +54,7 @@ class Form:
     def _ask(self, at: int) -> None:
         one = self._info.arguments[at]
         default = f" [{one.default}]" if one.default else ""
-        last = at + 1 == len(self._info.arguments)
+        last = at + 1 == len(self._info.arguments) or bool(self._info.arguments[at + 1].only_after)
         enter = self._verb if last else f"next (empty: {self._verb})" if one.optional and not one.default else "next"
         answers = (("Enter", enter), ("Esc", "back" if at else "drop"))
         complete = file_names if one.file else (lambda text: _choices(one, text)) if one.choices else None
@@ -84,11 +84,18 @@ class Form:
         self._trouble = trouble = wrong(one, text or one.default)
         if trouble:
             self._ask(at)
-        elif at + 1 < len(self._info.arguments) and (text or one.default):
+        elif self._follows(at + 1, text or one.default):
             self._ask(at + 1)
         else:  # what may be left out ends the form when it is
             self._typed[at + 1 :] = [""] * (len(self._typed) - at - 1)
             self._done(self, self._words(at))
+
+    def _follows(self, at: int, before: str) -> bool:
+        """Whether there is an argument number `at` to ask for behind `before`."""
+        if at == len(self._info.arguments) or not before:
+            return False
+        wanted = self._info.arguments[at].only_after
+        return not wanted or before in wanted
 
     def _words(self, last: int) -> str:
         given = zip(self._typed[: last + 1], self._info.arguments, strict=False)

@@ -51,7 +51,7 @@ SET_MODE = CommandInfo(
     words="SET MODE",
     arguments=(
         Argument(name="mode", choices=(*MODES, CRAZY)),
-        Argument(name="POS", choices=("POS",), help="with PRINT only: a receipt printer", optional=True),
+        Argument(name="POS", choices=("POS",), help="a receipt printer", optional=True, only_after=("PRINT",)),
     ),
     help="what it does with cards; CLEAR erases them",
     key="M",

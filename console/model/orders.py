@@ -17,6 +17,8 @@ class Argument(Struct, frozen=True, kw_only=True):
     default: str = ""
     """What a form proposes."""
     optional: bool = False
+    only_after: tuple[str, ...] = ()
+    """A form asks for it only behind one of these values of the argument before it; empty: always."""
     rest: bool = False
     """It takes the rest of the line, spaces and all. Only the last argument can."""
     file: bool = False

@@ -144,7 +144,10 @@ COMMANDS = (
     CommandInfo(
         words="SET MODE",
         key="M",
-        arguments=(Argument(name="mode", help="what it does with a card", choices=("CONTROL", "CLEAR", "READOUT")),),
+        arguments=(
+            Argument(name="mode", help="what it does with a card", choices=("CONTROL", "CLEAR", "READOUT")),
+            Argument(name="POS", optional=True, only_after=("CONTROL",)),
+        ),
         help="what it does with a card",
         changes=True,
     ),

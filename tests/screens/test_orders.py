@@ -136,6 +136,10 @@ async def test_choices_and_files_are_completed(socket: Path, tmp_path: Path, mon
         await console.sees("mode must be one of CONTROL, CLEAR, READOUT (got 'x')")
         await console.press("backspace", "r", "tab", "enter")
         await console.sees(lambda: [call.words for call in sent(console)] == ["SET MODE READOUT"])
+        await console.press("M")
+        await console.type("control")
+        await console.sees("SET MODE POS:")  # of the others it is not asked
+        await console.press("escape", "escape", "escape")
         await console.press("L", "l", "tab")
         await console.sees("file: list-", "list-a.csv list-b.csv")
         await console.press("a", "tab", "enter")
