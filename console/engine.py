@@ -64,6 +64,7 @@ class Engine(Desk):
         self._doubts: Doubts
         self._tags = TagFile(lambda level, text: self.trouble(level, "engine", text))
         self._stopping = asyncio.Event()
+        self._reloading = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
 
     # --- life ---
@@ -131,8 +132,9 @@ class Engine(Desk):
             if self._told_over:
                 self._told_over.cancel()
             await self.manager.stop()
-            for name in list(self.exports):
-                await self._end_export(name)
+            async with self._reloading:
+                for name in list(self.exports):
+                    await self._end_export(name)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -203,17 +205,28 @@ class Engine(Desk):
         self.exports.pop(name, None)
 
     async def _end_export(self, name: str) -> None:
-        _, task = self.exports.pop(name)
+        _, task = self.exports.pop(name, (None, None))
+        if task is None:  # it has failed meanwhile
+            return
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
     async def reload(self, who: str) -> str:
-        """Read the settings again; what has changed, in words. Raises SettingsError, and then nothing has."""
+        """Read the settings again; what has changed, in words. Raises SettingsError, and then nothing has.
+
+        One after the other: an export that is being ended must not be begun by another reload.
+        """
+        async with self._reloading:
+            return await self._reload(who)
+
+    async def _reload(self, who: str) -> str:
         settings = config.load(self.config_file)
         if settings.event.name != self.settings.event.name:
             raise SettingsError(
                 [f"{self.config_file.name}: [event]: name cannot change while the engine runs: `racedeck stop` first"]
             )
+        if self._stopping.is_set():
+            raise SettingsError(["the engine is stopping: the settings are read when it starts again"])
         before, after = _by_name(self.settings), _by_name(settings)
         changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         if await self._read_tags(settings):

@@ -10,6 +10,7 @@ import pytest
 from console import desk as desk_module
 from console.codecs import thcom
 from console.engine import Engine
+from console.exports.tsv1 import TsV1
 from console.model import Highest
 from console.simulators.port import TcpPort
 from console.simulators.software import Software
@@ -113,3 +114,45 @@ async def test_a_page_of_numbers_waits_for_a_database_that_cannot_be_read(
 
         monkeypatch.setattr(desk.reader, "numbers", unreadable_twice)
         assert await desk.numbers("ctp", "c0ffee", "Finish", 1) == [(1, 3)]
+
+
+SCORING = """
+[event]
+name = "spring"
+timezone = "UTC"
+
+[[export]]
+name = "scoring"
+type = "tsv1"
+listen = "127.0.0.1:0"
+batch_interval = {}
+"""
+
+
+async def test_reloads_at_once_never_run_an_export_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two of one name would both go on from one cursor."""
+    running = most = begun = 0
+    run, end = TsV1.run, TsV1.end
+
+    async def counted(self: TsV1) -> None:
+        nonlocal running, most, begun
+        running, begun = running + 1, begun + 1
+        most = max(most, running)
+        try:
+            await run(self)
+        finally:
+            running -= 1
+
+    async def slowly(self: TsV1) -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        await end(self)
+
+    monkeypatch.setattr(TsV1, "run", counted)
+    monkeypatch.setattr(TsV1, "end", slowly)
+    async with in_this_process(tmp_path) as one:
+        for interval in range(3):
+            one.config_file.write_text(SCORING.format(interval))
+            await asyncio.gather(*(one.reload(who) for who in ("anna", "bert", "cleo")))
+        await until(lambda: begun == 3)
+    assert (most, running) == (1, 0)
