@@ -14,9 +14,10 @@ from msgspec import Struct, field
 from console.codecs.otimcon_records import Blank, CardSeen, DebugText, PrintLine, Record
 from console.codecs.piece import Piece
 from console.devices.driver import Driver
+from console.devices.hush import Hush
 from console.devices.otimcon_station import Station
 from console.devices.otimcon_workflow import Workflow
-from console.model import Fact, Level, Scalar
+from console.model import SECOND, Fact, Level, Scalar
 
 SILENCE = 1.0
 """Seconds without another line after which a ticket has ended."""
@@ -67,6 +68,7 @@ class Tickets(Workflow):
         self._stirred = asyncio.Event()
         self._printing: set[asyncio.Task[None]] = set()
         self._printer = asyncio.Lock()
+        self._hush = Hush()
 
     def heard(self, piece: Piece[Record]) -> tuple[Fact, ...]:
         """See Workflow."""
@@ -98,17 +100,15 @@ class Tickets(Workflow):
         self._over()
 
     async def attend(self) -> None:
-        """Notice the silence after a ticket."""
+        """Notice the silence after a ticket; tell how many others failed like one of which it was said."""
         while True:
-            await self._stirred.wait()
-            while self._ticket:
-                self._stirred.clear()
-                try:
-                    async with asyncio.timeout(SILENCE):
-                        await self._stirred.wait()
-                except TimeoutError:
-                    self._over()
             self._stirred.clear()
+            try:
+                async with asyncio.timeout(SILENCE if self._ticket else self._hushed()):
+                    await self._stirred.wait()
+            except TimeoutError:
+                if not self._stirred.is_set():
+                    self._over()
 
     def _over(self) -> None:
         """Keep the ticket, if there is one. In other modes than PRINT, a card line is followed by none."""
@@ -123,7 +123,7 @@ class Tickets(Workflow):
         }
         self.outlet.note("ticket", body, by="station")
         if not ticket.complete:
-            self.outlet.trouble(Level.WARNING, f"the ticket of card {ticket.card} is cut short: touch it again")
+            self._warn(ticket, "cut short", "touch it again")
         elif self.driver.settings.printer.strip():
             task = asyncio.create_task(self._print(ticket), name=f"{self.driver.settings.name}: a ticket")
             self._printing.add(task)
@@ -133,7 +133,22 @@ class Tickets(Workflow):
         """Hand it to the printer command; one after the other."""
         async with self._printer:
             if problem := await handed_to(self.driver.settings.printer, ticket.bytes()):
-                self.outlet.trouble(Level.WARNING, f"the ticket of card {ticket.card} was not printed: {problem}")
+                self._warn(ticket, "not printed", problem)
+
+    def _warn(self, ticket: Ticket, what: str, why: str) -> None:
+        """Say it of the first; those that follow within a minute are counted."""
+        if self._hush.says(what, self.outlet.wall() / SECOND):
+            self.outlet.trouble(Level.WARNING, f"the ticket of card {ticket.card} was {what}: {why}")
+        self._stirred.set()
+
+    def _hushed(self) -> float | None:
+        """Tell what was only counted; seconds until there may be something to tell."""
+        now = self.outlet.wall() / SECOND
+        for what, unsaid in self._hush.ended(now):
+            named = "ticket was" if unsaid == 1 else "tickets were"
+            self.outlet.trouble(Level.WARNING, f"{unsaid} more {named} {what} in the last minute (sheet tickets)")
+        due = self._hush.due()
+        return None if due is None else max(0.0, due - now)
 
 
 async def handed_to(command: str, data: bytes) -> str:

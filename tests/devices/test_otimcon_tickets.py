@@ -1,3 +1,4 @@
+import asyncio
 import shlex
 import sys
 from collections.abc import AsyncIterator
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from console.devices import otimcon_tickets
 from console.devices.otimcon import Otimcon, OtimconSettings
 from console.devices.otimcon_tickets import CUT, POS, handed_to
-from console.model import Level
+from console.model import SECOND, Level
 from console.simulators.otimcon_card import Card
 from console.simulators.otimcon_firmware import Station
 from tests.devices.otimcon_bench import NOON, Bench, bench, until
@@ -82,7 +83,7 @@ async def test_a_ticket_that_breaks_off_is_asked_for_again(monkeypatch: pytest.M
         await until(lambda: [frame.label for frame in desk.desk.frames].count("ticket") == 2)
         desk.cable.cut("dog")
         await tickets(desk, 2)
-    assert desk.told(Level.WARNING)[0] == "the ticket of card 04A1B2C3 is cut short: touch it again"
+    assert desk.told(Level.WARNING)[0] == "the ticket of card 04A1B2C3 was cut short: touch it again"
     assert not paper.exists()
 
 
@@ -113,6 +114,26 @@ async def test_a_printer_that_fails_is_told_and_holds_nothing_up(monkeypatch: py
         await until(lambda: desk.told(Level.WARNING))
         assert desk.told(Level.WARNING)[0].startswith("the ticket of card 04A1B2C3 was not printed: ")
         assert desk.told(Level.WARNING)[0].endswith("failed (1): no paper")
+
+
+async def test_what_fails_ticket_after_ticket_is_said_once_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with at_work(monkeypatch, printer="false") as (desk, station):
+        cut = b"\r\nCard: 04 A1 B2 C3\r\n" + b"BAUER Eva".ljust(30) + b"\r\n"
+        for count in (3, 6, 9):
+            station._card = None
+            station.touch(card())
+            station.port.write(cut * 2)
+            await tickets(desk, count)
+        await until(lambda: not [one for one in asyncio.all_tasks() if one.get_name() == "ctl: a ticket"])
+        desk.desk.now += 60 * SECOND
+        station.port.write(cut)
+        await until(lambda: len(desk.told(Level.WARNING)) == 4)
+        assert sorted(text.partition(":")[0] for text in desk.told(Level.WARNING)) == [
+            "2 more tickets were not printed in the last minute (sheet tickets)",
+            "6 more tickets were cut short in the last minute (sheet tickets)",
+            "the ticket of card 04A1B2C3 was cut short",
+            "the ticket of card 04A1B2C3 was not printed",
+        ]
 
 
 async def test_what_may_be_wrong_with_a_printer_command(monkeypatch: pytest.MonkeyPatch) -> None:
