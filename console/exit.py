@@ -20,7 +20,7 @@ class Exit(IntEnum):
     REFUSED = 6
     """The engine would not do it."""
     TROUBLE = 7
-    """`doctor` or `config check` found something."""
+    """`doctor`, `config check` or `its replay` found something."""
 
 
 class Failure(Exception):  # noqa: N818 - it is not an error of the program, it is its answer
