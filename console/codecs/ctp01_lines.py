@@ -115,7 +115,7 @@ def encode(read: Read, form: Layout, time: TimeFormat, zone: tzinfo) -> bytes:
         form.code,
         str(read.sequence),
         read.location,
-        plain(read.tag),
+        plain(read.tag).replace(form.separator, " "),
         time_of(read.utc, time, zone),
         str(min(read.lap, 999)),
         read.reader,
@@ -202,11 +202,17 @@ class Options(Struct, frozen=True, kw_only=True):
     holds_newlocations: bool = False
     """Say nothing of new locations before `getconnectionid` was answered."""
 
+    @property
+    def guns(self) -> bool:
+        """Gun times go out. That `guntimes` affects push alone is the vendor's word; that whoever fetches the reads gets
+        gun times among them is inferred from its example (section 1.8)."""
+        return self.guntimes or not self.push
+
 
 def in_words(options: Options) -> str:
     """The options as the operator sees them."""
     words = ["push" if options.push else "pull", f"times {options.time}", options.layout.code]
-    words += [name for name, on in (("guns", options.guntimes), ("acks", options.acks)) if on]
+    words += [name for name, on in (("guns", options.guns), ("acks", options.acks)) if on]
     words += [f"authentication {options.authentication}"] if options.authentication is not Authentication.NONE else []
     words += ["single location"] if options.single else []
     return ", ".join(words)

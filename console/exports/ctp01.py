@@ -221,7 +221,7 @@ class Ctp01(ReadsExport[Ctp01Settings]):
             return b"", What.OTHER if line.passing == ANNOUNCEMENT else What.UNASKED
         known = self.desk.resolve(passing)
         gun = passing.kind is Kind.GUN
-        if gun and not options.guntimes:
+        if gun and not options.guns:
             return b"", What.UNASKED
         who = GUN if gun else passing.bib or known.tagged or passing.tag or ""
         if len(who) > LONGEST_TAG and not gun and not self._long_said:
@@ -321,7 +321,7 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         place = self._account.at(location)
         if self._account.skips(location, number):
             return "skipped"
-        if passing.kind is Kind.GUN and not any(one.conversation.options.guntimes for one in self._sessions()):
+        if passing.kind is Kind.GUN and not any(one.conversation.options.guns for one in self._sessions()):
             return "a gun time, which goes out where the server asks for it"
         return "tcp" if number <= place.tcp.number else "sent" if number <= place.sent.number else "waiting"
 

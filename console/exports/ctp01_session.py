@@ -246,11 +246,15 @@ class Session(Pump):
         encoded = [(line, *self._encode(line, passings)) for line in lines]
         if answer:
             await self._say(self.conversation.data(sum(bool(raw) for _, raw, _ in encoded)))
-        for chunk in self._chunks(encoded):
+        for number, chunk in enumerate(self._chunks(encoded)):
+            await self._room_for(chunk)
+            if not answer and (not self._service.go.is_set() or (number and self._events)):
+                break  # first what is asked; what was not written is read again
             if answer or any(line.number >= places[line.location] for line, _, _ in chunk):  # else just skipped
-                await self._write_chunk(chunk, passings)
+                self._write_chunk(chunk, passings)
             for line, _, _ in chunk:
                 places[line.location] = max(places[line.location], line.number + 1)
+            await asyncio.sleep(self._service.gap)
         self._service.kept(self.account)
 
     def _chunks(self, encoded: Sequence[Encoded]) -> Iterator[list[Encoded]]:
@@ -266,12 +270,11 @@ class Session(Pump):
         if chunk:
             yield chunk
 
-    async def _write_chunk(
-        self, chunk: Sequence[Encoded], passings: Mapping[int, Passing], *, again: bool = False
-    ) -> None:
-        data = b"".join(raw for _, raw, _ in chunk)
-        await self.peer.room(len(data))
-        # From here on nothing waits: what is written and what is counted never part.
+    async def _room_for(self, chunk: Sequence[Encoded]) -> None:
+        await self.peer.room(sum(len(raw) for _, raw, _ in chunk))
+
+    def _write_chunk(self, chunk: Sequence[Encoded], passings: Mapping[int, Passing], *, again: bool = False) -> None:
+        """There is room. Nothing waits here: what is written and what is counted never part."""
         end = self.peer.written
         for line, raw, what in chunk:
             end += len(raw)
@@ -288,9 +291,8 @@ class Session(Pump):
             )
             self.flight.written.append(flown)
             self.account.wrote(flown)
-        if data:
+        if data := b"".join(raw for _, raw, _ in chunk):
             self.peer.write(data)
-        await asyncio.sleep(self._service.gap)
 
     # --- what the operator wants ---
 
@@ -313,16 +315,26 @@ class Session(Pump):
         if not batch or again.over.is_set():
             self.end_again("")
             return True
+        if self._service.gap:
+            del batch[1:]  # what is asked meanwhile is not to wait for many of them
         lines = []
         for passing in batch:
-            again.at = passing.seq
             if again.what.takes(self._service.known(passing)):
                 line = self._line_of(passing)
-                again.counts["sent" if isinstance(line, Line) else line] += 1
-                lines += [line] if isinstance(line, Line) else []
+                if isinstance(line, Line):
+                    lines.append(line)
+                else:
+                    again.counts[line] += 1
         passings = await self._logs.passings(lines)
         for chunk in self._chunks([(line, *self._encode(line, passings, again=True)) for line in lines]):
-            await self._write_chunk(chunk, passings, again=True)
+            await self._room_for(chunk)
+            if again.over.is_set():
+                return True
+            self._write_chunk(chunk, passings, again=True)
+            again.at = chunk[-1][0].passing
+            again.counts.update("sent" if raw else "other" for _, raw, _ in chunk)
+            await asyncio.sleep(self._service.gap)
+        again.at = batch[-1].seq
         return True
 
     def _line_of(self, passing: Passing) -> Line | str:

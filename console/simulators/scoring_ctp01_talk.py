@@ -66,6 +66,11 @@ class Conversation:
     def _push(self) -> bool:
         return self.server.options.get("stream-mode", "pull") == "push"
 
+    @property
+    def _guns(self) -> bool:
+        """Whoever fetches the reads gets gun times among them."""
+        return self.server.options.get("guntimes") == "true" or not self._push
+
     async def run(self, reading: asyncio.Event) -> None:
         """Serve until the client goes; only while `reading` is set. Raises OSError where the connection breaks."""
         if self.server.ping:
@@ -260,7 +265,7 @@ class Conversation:
             (bool(re.fullmatch(r"\d{1,3}", lap)) and (lap == "0") == zero, f"lap {lap!r}"),
             (bool(re.fullmatch(r"[0-9A-Fa-f]{6}", reader)), f"reader {reader!r}"),
             (bool(re.fullmatch(r"\d{1,2}", gator)), f"gator {gator!r}"),
-            (tag != "guntime" or self.server.options.get("guntimes") == "true", "a gun time nobody asked for"),
+            (tag != "guntime" or self._guns, "a gun time nobody asked for"),
             (tag != "newlocation" or self.server.options.get("newlocations") == "true", "newlocation, not asked for"),
         )
         wrong = [why for good, why in checks if not good]

@@ -338,6 +338,14 @@ def test_a_read_line() -> None:
     )
 
 
+@pytest.mark.parametrize("code", ["CT01_13", "CT01_23", "CT01_33", "CT01_43", "CT01_53"])
+def test_a_tag_parts_no_line(code: str) -> None:
+    """Bibs are what operators type."""
+    read = Read(sequence=17, location="finish", tag="1,2;3~4|5\t6\r\n7", utc=MOMENT)
+    form = layout(code)
+    assert len(encode(read, form, TimeFormat.ISO, PARIS).decode().split(form.separator)) == 8
+
+
 @pytest.mark.parametrize(
     ("form", "zone", "text"),
     [

@@ -399,7 +399,7 @@ async def test_pull() -> None:
     desk.named_points, desk.point_of = ["Start", "Finish"], {"1": "Start"}
     desk.add(120)
     desk.add(30, channel="1")
-    async with serving(options={"stream-mode": "pull", "guntimes": "true"}, most=7) as server:
+    async with serving(options={"stream-mode": "pull"}, most=7) as server:
         async with exporting(desk, server.port) as export:
             await server.until(lambda: len(server.reads) == 150)
             desk.add(kind=Kind.GUN, bib=None)
@@ -571,6 +571,65 @@ async def test_one_line_per_write(monkeypatch: pytest.MonkeyPatch) -> None:
         script.say("start")
         await until(lambda: len(script.reads()) == 5)
     assert [chunk.count(b"\r\n") for chunk in chunks] == [1] * 6
+
+
+async def test_between_lines_with_a_gap_the_server_is_answered_and_a_pause_holds() -> None:
+    desk = MemoryDesk()
+    desk.add(400)
+    async with scripted() as script, exporting(desk, script.port, gap=0.02) as export:
+        await script.greeted("stream-mode=push")
+        script.say("start")
+        await until(lambda: script.reads())
+        script.say("ping")
+        await until(lambda: "ack~ping" in script.lines)
+        export.pause("anna")
+        written = export.state().sent
+        assert len(script.reads()) <= written < 400
+        script.say("ping", "ping")
+        await until(lambda: script.lines.count("ack~ping") == 3)
+        assert [len(script.reads()), export.state().sent] == [written, written]
+        export.skip_waiting("anna")
+        export.resume("anna")
+        desk.add()
+        await until(lambda: len(script.reads()) == written + 1)
+        assert script.reads()[-1] == ("Finish", 401, "401")
+        assert (export.state().sent, export.state().skipped) == (written + 1, 400 - written)
+        assert balanced(export)
+
+
+async def test_what_was_skipped_while_the_server_took_nothing_stays_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines were ready, and waited for room in the kernel."""
+    asked, free = asyncio.Event(), asyncio.Event()
+    room = Peer.room
+
+    async def full(self: Peer, size: int) -> None:
+        if size > 1000:
+            asked.set()
+            await free.wait()
+        await room(self, size)
+
+    monkeypatch.setattr(Peer, "room", full)
+    desk = MemoryDesk()
+    async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
+        desk.add(100)
+        await asked.wait()
+        assert export.skip_waiting("anna") == 100
+        free.set()
+        desk.add()
+        await until(lambda: export.state().tcp == 1)
+        assert identities(server) == [("Finish", 101, "101")]
+        assert (export.state().skipped, export.state().resent) == (100, 0)
+        assert balanced(export)
+
+
+async def test_a_gun_that_is_not_asked_for_is_not_said_to_be_sent_again() -> None:
+    desk = MemoryDesk()
+    async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
+        desk.add(kind=Kind.GUN, bib=None)
+        desk.add()
+        await until(lambda: export.state().tcp == 1)
+        text = await export.resend(Selection(first=1, last=2), "anna")
+        assert text == "1 sent again, 1 not for this export"
 
 
 @pytest.mark.parametrize(
