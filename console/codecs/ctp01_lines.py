@@ -204,8 +204,8 @@ class Options(Struct, frozen=True, kw_only=True):
 
     @property
     def guns(self) -> bool:
-        """Gun times go out. That `guntimes` affects push alone is the vendor's word; that whoever fetches the reads gets
-        gun times among them is inferred from its example (section 1.8)."""
+        """Gun times go out. That `guntimes` affects push alone is the vendor's word; that gun times are among what a
+        server fetches is inferred from its example (section 1.8)."""
         return self.guntimes or not self.push
 
 

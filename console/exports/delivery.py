@@ -106,6 +106,8 @@ class Account:
         self.counts["sent"] = self.counts["tcp"]
         self.held: dict[int, Hold] = dict.fromkeys(cursor.held, UNKNOWN)
         self.reasons = Counter(hold.reason for hold in self.held.values())
+        self.followers: dict[int, set[int]] = {}
+        """Passing -> the held ones that go, or are skipped, with it (`Hold.after`)."""
         self.released: dict[int, bool] = {}
         """Released but not taken yet -> whether written. A restart finds them held again."""
         self.skipped = set(cursor.settled)
@@ -284,6 +286,8 @@ class Account:
         self._free(seq)
         self.held[seq] = hold
         self.reasons[hold.reason] += 1
+        if hold.after:
+            self.followers.setdefault(hold.after, set()).add(seq)
 
     def unmap(self, seq: int) -> None:
         """It cannot be said in this format."""
@@ -354,4 +358,8 @@ class Account:
         hold = self.held.pop(seq, None)
         if hold:
             self.reasons[hold.reason] -= 1
+        if hold and hold.after:
+            self.followers[hold.after].discard(seq)
+            if not self.followers[hold.after]:
+                del self.followers[hold.after]
         return hold is not None

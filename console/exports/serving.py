@@ -232,7 +232,7 @@ class ServingExport(JudgingExport[S]):
     def replaces(self, account: Account, passing: Passing) -> list[int]:
         """`passing` is about to be written: the held ones in whose stead that is. Others may follow it now."""
         rows = self._edits.rows(self._edits.base(passing))
-        behind = {seq for seq, hold in account.held.items() if hold.after == passing.seq} if self.restates else set()
+        behind = account.followers.get(passing.seq, set())
         if behind or len(rows) > 1:
             self._look_at(rows | behind)
         return list(self._edits.replaces(account, passing))
@@ -253,9 +253,8 @@ class ServingExport(JudgingExport[S]):
     def _with(self, account: Account, seq: int) -> list[int]:
         """This held passing, and those that go with it."""
         along = [seq]
-        for one, hold in sorted(account.held.items()) if self.restates else ():
-            if hold.after in along:
-                along.append(one)
+        for one in along:
+            along += sorted(account.followers.get(one, ()))
         return along
 
     def release(self, held: list[int], peer: str | None = None) -> int:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from console.codecs import thcom
 from console.exports import export_class
+from console.exports.delivery import Account, Dropped, Hold
 from console.exports.thcom_server import ThcomServer, ThcomServerSettings
-from console.model import SECOND, Basis, Kind, Origin, Passing, Status
+from console.model import SECOND, Basis, Cursor, Kind, Origin, Passing, Status
 from tests.exports.desk import Client, MemoryDesk, deaf, edit, running, undo, until
 
 TIME: dict[str, Any] = {
@@ -552,3 +553,24 @@ def test_what_is_sent_can_be_read_back() -> None:
     assert isinstance(line, bytes)
     (piece,) = thcom.Decoder(serial=False).receive(line)
     assert not piece.flaw
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["hold", "skip", "release", "refuse"]), st.integers(1, 9), st.integers(0, 3)))
+)
+def test_what_goes_with_another_is_found_by_it(steps: list[tuple[str, int, int]]) -> None:
+    """And without looking through all that is held, which may be much after an outage."""
+    account = Account(Cursor(export="software", peer="127.0.0.1", start=0, sent=0, tcp=0), tallied=0)
+    for what, seq, after in steps:
+        match what:
+            case "hold":
+                account.hold(seq, Hold("goes with another", after=after))
+            case "skip":
+                account.skip(seq)
+            case "release":
+                account.release(seq)
+            case "refuse":
+                account.refuse(seq, Hold("goes with another", after=after) if after else Dropped("said by another"))
+        found = {(after, one) for after, some in account.followers.items() for one in some}
+        assert found == {(hold.after, one) for one, hold in account.held.items() if hold.after}
+        assert all(account.followers.values())
