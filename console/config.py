@@ -16,6 +16,7 @@ from console.devices import DRIVERS, driver_class
 from console.devices.driver import DeviceSettings
 from console.exports import EXPORTS, export_class
 from console.exports.export import ExportSettings
+from console.its.settings import DISCOVERED, ItsSettings
 from console.links.address import parse_address
 from console.model import Kind
 from console.passwords import Password, passwords_of, read_secret
@@ -23,13 +24,10 @@ from console.timing.bind import find_zone
 
 T = TypeVar("T", bound=Struct)
 
+SECTIONS = ("event", "device", "export", "its")
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 """Names go into file names, command lines and columns of a screen."""
-
-NOT_YET = {
-    "its": "this version has no ITS ONLINE TIMING link yet; remove the section",
-}
-"""Sections of the design that a later version brings: said, not ignored."""
 
 
 class SettingsError(Exception):
@@ -59,7 +57,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     devices: tuple[DeviceSettings, ...] = ()
     exports: tuple[ExportSettings, ...] = ()
     passwords: dict[str, Password] = {}
-    """Export -> its password, from the secrets."""
+    """Export, or `its`, -> its password, from the secrets."""
+    its: ItsSettings | None = None
+    """Its sources are among the devices, and what it sends and logs among the exports."""
 
 
 def load(path: Path) -> Settings:
@@ -74,7 +74,7 @@ def parse(path: Path, raw: bytes) -> Settings:
     settings = reader.settings(table)
     secrets = path.with_name("secrets.toml")
     if secrets.exists() and settings:
-        settings = structs.replace(settings, passwords=reader.secrets(secrets, settings.exports))
+        settings = structs.replace(settings, passwords=reader.secrets(secrets, settings))
     if reader.problems or settings is None:
         raise SettingsError(reader.problems)
     return settings
@@ -115,20 +115,19 @@ class _Reader:
 
     def settings(self, table: dict[str, Any]) -> Settings | None:
         for key in table:
-            if key in NOT_YET:
-                self.problem(f"[{key}]", NOT_YET[key])
-            elif key not in ("event", "device", "export"):
-                self.problem("", f"unknown section {key!r}{_suggest(key, ('event', 'device', 'export'))}")
+            if key not in SECTIONS:
+                self.problem("", f"unknown section {key!r}{_suggest(key, SECTIONS)}")
         event = self.event(table.get("event"))
         devices = self.list_of(table, "device", DRIVERS, lambda kind: driver_class(kind).settings_type, self.device)
         exports = self.list_of(table, "export", EXPORTS, lambda kind: export_class(kind).settings_type, self.export)
+        its = self.its(table["its"], devices, exports) if "its" in table else None
         self.no_twins("device", [device.name for device in devices])
         self.no_twins("export", [export.name for export in exports])
         self.no_twins("listen address", [one.listen for one in exports if one.listen and not one.listen.endswith(":0")])
         names = [device.name for device in devices]
         for export in exports:
             for key, name in export.named():
-                if name not in names:
+                if name not in names and not (its and DISCOVERED.fullmatch(name)):
                     where = f'export "{export.name}"'
                     self.problem(where, f"{key} names {name!r}, but no device is called so{_suggest(name, names)}")
             for point in export.points:
@@ -137,7 +136,7 @@ class _Reader:
                     self.problem(where, f"points names {point!r}, where no device is{_suggest(point, known)}")
         if event is None:
             return None
-        return Settings(event=event, devices=tuple(devices), exports=tuple(exports))
+        return Settings(event=event, devices=tuple(devices), exports=tuple(exports), its=its)
 
     def event(self, table: object) -> EventSettings | None:
         if not isinstance(table, dict):
@@ -152,6 +151,16 @@ class _Reader:
             self.problem("[event]", f'tags must be the path of a CSV file, as in "tags.csv" (got {event.tags!r})')
         tags = str(self.path.absolute().parent / event.tags) if event.tags else ""
         return structs.replace(event, tags=tags)
+
+    def its(self, table: object, devices: list[DeviceSettings], exports: list[ExportSettings]) -> ItsSettings | None:
+        """The `[its]` section; its sources and exports join the others."""
+        from console.its import section  # most settings have none, and need not wait for it
+
+        its = section.read_section(table, self, devices)
+        if its:
+            devices += section.sources(its)
+            exports += section.exports(its)
+        return its
 
     def device(self, device: DeviceSettings, where: str) -> None:
         if bool(device.port) == bool(device.address):
@@ -174,8 +183,8 @@ class _Reader:
         for network in export.networks:
             self.check(where, partial(ipaddress.ip_network, network), "networks")
 
-    def secrets(self, path: Path, exports: Iterable[ExportSettings]) -> dict[str, Password]:
-        """The passwords of exports. The file must be secret, and hold nothing else."""
+    def secrets(self, path: Path, settings: Settings) -> dict[str, Password]:
+        """The passwords of exports and of the link. The file must be secret, and hold nothing else."""
         try:
             table = _table(path, read_secret(path))
         except ValueError as error:
@@ -187,8 +196,10 @@ class _Reader:
         for key in table:
             if key not in ("its", "export"):
                 self.problems.append(f"{path.name}: unknown section {key!r}{_suggest(key, ('its', 'export'))}")
-        takers = {one.name for one in exports if one.takes_password}
-        found, problems = passwords_of(table, takers, {one.name for one in exports} - takers)
+        takers = {one.name for one in settings.exports if one.takes_password}
+        found, problems = passwords_of(
+            table, takers, {one.name for one in settings.exports} - takers, link=settings.its is not None
+        )
         self.problems += [f"{path.name}: {problem}" for problem in problems]
         return found
 

@@ -18,12 +18,12 @@ from console.config import Settings, SettingsError
 from console.control.server import Server
 from console.desk import Desk
 from console.devices import driver_class
-from console.devices.driver import DeviceSettings
 from console.devices.manager import Manager
 from console.doubts import Doubts
 from console.exports import export_class
 from console.exports.export import Export, ExportSettings
 from console.incidents import Incidents
+from console.its.its import Its
 from console.journal.journal import Committed, Journal
 from console.lock import EngineError, only_engine_of
 from console.model import (
@@ -59,6 +59,7 @@ class Engine(Desk):
         self.clock: ClockState = read_clock()
         self.guns: list[Gun] = []
         self.incidents = Incidents()
+        self.its = Its(self)
         self._told_over: asyncio.TimerHandle | None = None
         self._journal_was = "ok"
         self._doubts: Doubts
@@ -113,7 +114,7 @@ class Engine(Desk):
             self.incidents.take(incident)
 
     async def _serve(self, ready: asyncio.Event | None) -> None:
-        self.manager = Manager(self)
+        self.manager = Manager(self, self.its.endpoint_for)
         await self._read_tags(self.settings)
         try:
             await self.server.open()
@@ -163,12 +164,14 @@ class Engine(Desk):
 
     async def _apply(self, settings: Settings) -> None:
         """Make devices and exports what `settings` say; only what differs is touched."""
+        settings = self.its.complete(settings)
         mapped = [(one.name, one.type, one.points, one.point) for one in settings.devices]
         mended = mapped != [(one.name, one.type, one.points, one.point) for one in self.settings.devices]
         before, self.settings = self.settings.passwords, settings
         fresh = binder_of(settings)
         self.binder.zone, self.binder.points = fresh.zone, fresh.points
         self._doubts.look_anew()
+        await self.its.apply(settings)
         wanted = {one.name: one for one in settings.exports}
         for name, (export, _) in list(self.exports.items()):
             other = wanted.get(name) != export.settings or before.get(name) != settings.passwords.get(name)
@@ -180,8 +183,19 @@ class Engine(Desk):
         self.exports = {name: self.exports[name] for name in wanted if name in self.exports}  # in the settings' order
         if mended:
             self._rebind()
-        await self.manager.apply(list(settings.devices))
+        await self.manager.apply(list(self.settings.devices))  # another source may have appeared meanwhile
         self.server.changed()
+
+    async def another_source(self) -> None:
+        """The link to ITS ONLINE TIMING has heard a source that no setting names: a device like any other."""
+        self.settings = self.its.complete(self.settings)
+        self.binder.points = binder_of(self.settings).points
+        await self.manager.apply(list(self.settings.devices))
+
+    def changed(self) -> None:
+        """The state is no longer what was shown last."""
+        self.its.look()
+        super().changed()
 
     async def _read_tags(self, settings: Settings) -> bool:
         """Read the tag table now. True: it is another."""
@@ -263,6 +277,7 @@ class Engine(Desk):
     def _afterwards(self, batch: Committed) -> None:
         """What nobody waits for."""
         self.manager.safe(batch.frames)
+        self.its.safe(batch.frames)
         self._retell(batch)
         for passing in batch.passings:
             self._doubts.look(passing)
@@ -305,9 +320,10 @@ class Engine(Desk):
             self._told_over = self._loop.call_later(QUIET / SECOND + 0.1, self.server.changed)
 
 
-def _by_name(settings: Settings) -> dict[str, DeviceSettings | ExportSettings]:
+def _by_name(settings: Settings) -> dict[str, Any]:
     devices = {f"device {one.name}": one for one in settings.devices}
-    return devices | {f"export {one.name}": one for one in settings.exports}
+    link: dict[str, Any] = {"its": settings.its} if settings.its else {}
+    return devices | {f"export {one.name}": one for one in settings.exports} | link
 
 
 def binder_of(settings: Settings) -> Binder:

@@ -86,6 +86,7 @@ class Office:
             alarms=tuple(self._engine.incidents.alarms[:MOST_ALARMS]),
             consoles=len(self._engine.server.clients),
             held=sum(export.held for export in exports),
+            its=self._engine.its.state(),
         )
 
     def _device_states(self) -> Iterator[DeviceState]:

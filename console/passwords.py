@@ -40,11 +40,12 @@ def read_secret(path: Path) -> bytes:
 
 
 def passwords_of(
-    table: dict[str, Any], takers: Iterable[str], others: Iterable[str]
+    table: dict[str, Any], takers: Iterable[str], others: Iterable[str], *, link: bool = False
 ) -> tuple[dict[str, Password], list[str]]:
     """Export -> its password, from `[export.NAME]` sections, and what is wrong; that never shows a value.
 
-    `takers`: exports that may have one; `others`: those that have no use for it.
+    `takers`: exports that may have one; `others`: those that have no use for it; `link`: there is an `[its]`, whose
+    password is under that name.
     """
     found: dict[str, Password] = {}
     problems = []
@@ -57,10 +58,26 @@ def passwords_of(
             problems.append(f"{where}: an export of this type takes no password")
         elif name not in takers:
             problems.append(f"{where}: there is no export {name!r}")
-        elif not isinstance(section, dict) or set(section) != {"password"}:
-            problems.append(f'{where}: give password = "..." and nothing else')
-        elif not isinstance(section["password"], str):
-            problems.append(f"{where}: password must be a text in quotes")
+        elif wrong := _wrong(section):
+            problems.append(f"{where}: {wrong}")
         else:
             found[name] = Password(section["password"])
+    if "its" in table and link:
+        if wrong := _wrong(table["its"]) or _unsayable(table["its"]["password"]):
+            problems.append(f"[its]: {wrong}")
+        else:
+            found["its"] = Password(table["its"]["password"])
     return found, problems
+
+
+def _wrong(section: object) -> str:
+    """What is wrong with a section; empty: nothing."""
+    if not isinstance(section, dict) or set(section) != {"password"}:
+        return 'give password = "..." and nothing else'
+    return "" if isinstance(section["password"], str) else "password must be a text in quotes"
+
+
+def _unsayable(password: str) -> str:
+    """Why no frame could hold this password of the link; empty: one can."""
+    fine = 0 < len(password) <= 25 and password.isascii() and password.isprintable()
+    return "" if fine else "password must be 1 to 25 letters, digits and signs of ASCII"

@@ -131,7 +131,7 @@ def test_three_devices_and_two_exports(tmp_path: Path) -> None:
         ),
         (EVENT + 'tag = "tags.csv"\n', "racedeck.toml: [event]: unknown key 'tag'; did you mean 'tags'?"),
         (EVENT + "[evnt]\n", "racedeck.toml: unknown section 'evnt'; did you mean 'event'?"),
-        (EVENT + '[its]\nuser = "x"\n', None),
+        (EVENT + '[its]\nuser = "x"\n', "racedeck.toml: [its]: software_id is missing"),
         (EVENT + '[device]\nname = "x"\n', None),
         (EVENT + "[[device\n", None),
     ],

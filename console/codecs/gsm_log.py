@@ -19,6 +19,9 @@ COLUMNS = ("ID Frame", "Date", "Hour", "Model", "Serial number", "Message", "Por
 SEPARATOR = ";"
 NO_FRAME, NO_TIMER = "---", "----"
 
+CONNECTED, ALONE, CLOSED = "Instance Connected.", "All instance are disconnected", "Connection server close"
+"""What the program says of timing software and of its server."""
+
 
 def read(raw: bytes) -> tuple[Record, str] | None:
     """The record of a frame, and its message; None: it says nothing, or is not THCOM08."""
@@ -31,6 +34,11 @@ def read(raw: bytes) -> tuple[Record, str] | None:
     if isinstance(record, KeepAlive | Unknown):
         return None
     return record, text + checksum.decode("latin-1")
+
+
+def is_passed_on(record: Record) -> bool:
+    """Whether timing software is told of it (inferred)."""
+    return isinstance(record, Time | Result | Speed)
 
 
 class GsmLog:
@@ -55,14 +63,15 @@ class GsmLog:
         if isinstance(record, Serial):
             self._timers[frame.device] = (harmless(record.type), record.serial[-4:].rjust(4, "0"))
         model, serial = self._timers.get(frame.device, ("", ""))
-        port = self._port if isinstance(record, Time | Result | Speed) else ""
-        return self._line(f"{frame.seq:03}", frame.wall, model, serial, message, port)
+        port = self._port if is_passed_on(record) else ""
+        return self.line(f"{frame.seq:03}", frame.wall, model, serial, message, port)
 
     def event(self, incident: Incident) -> str:
         """Something that happened here."""
-        return self._line(NO_FRAME, incident.wall, NO_TIMER, NO_TIMER, f"{incident.source}: {incident.text}", "")
+        return self.line(NO_FRAME, incident.wall, NO_TIMER, NO_TIMER, f"{incident.source}: {incident.text}", "")
 
-    def _line(self, number: str, wall: int, model: str, serial: str, message: str, port: str) -> str:
+    def line(self, number: str, wall: int, model: str, serial: str, message: str, port: str) -> str:
+        """A row."""
         moment = datetime.fromtimestamp(wall // SECOND, self._zone)
         when = (f"{moment:%d/%m/%Y}", f"{moment:%H:%M:%S}")
         return joined((number, *when, model, serial, harmless(message), port), self._separator)

@@ -81,10 +81,14 @@ class _Offer(Struct):
 
 
 class Session:
-    """One connection. Times are seconds on any clock that does not step."""
+    """One connection. Times are seconds on any clock that does not step.
 
-    def __init__(self, dialect: Dialect, now: float, *, first: int = 0) -> None:
+    `at_once`: what comes is acknowledged with the next `write`; else by `acknowledge`, once it is safe.
+    """
+
+    def __init__(self, dialect: Dialect, now: float, *, first: int = 0, at_once: bool = True) -> None:
         self.dialect = dialect
+        self._at_once = at_once
         self.heard_at = self.said_at = now
         self.under_way: dict[int, _Offer] = {}
         """Frame number -> what was sent under it and not acknowledged."""
@@ -114,6 +118,10 @@ class Session:
     def login(self, number: int, source: str, destination: str, data: str) -> None:
         """Have one of the three frames of a login sent at once, outside the numbering; not waited for."""
         self._replies.append(extended(number, source, destination, data))
+
+    def acknowledge(self, number: int) -> None:
+        """Have the other side told, with the next `write`, that frame `number` has arrived and is safe."""
+        self._replies.append(acknowledgement(number))
 
     def write(self, now: float) -> bytes:
         """Everything that is to be written now."""
@@ -187,7 +195,8 @@ class Session:
         said: list[Event] = []
         if frame.check == "wrong" and strict == "lenient":
             said.append(Odd(raw, f"{flaw}; taken all the same"))
-        self._replies.append(acknowledgement(frame.number))
+        if self._at_once:
+            self.acknowledge(frame.number)
         contents = (frame.source, frame.destination, frame.data)
         again = self._seen.get(frame.number) == contents
         self._seen.pop(frame.number, None)

@@ -16,9 +16,12 @@ DRIVERS = {
 }
 """Settings `type` -> where its driver class is. Imported when asked for, so that a start pays only for what it uses."""
 
+OF_THE_LINK = {"its": "console.its.source:Source"}
+"""The same of devices that are made from `[its]`."""
+
 
 def driver_class(kind: str) -> "type[Driver[Any]]":
     """The driver class of a device type; raises KeyError where there is none."""
-    module, _, name = DRIVERS[kind].partition(":")
+    module, _, name = (DRIVERS | OF_THE_LINK)[kind].partition(":")
     found: type[Driver[Any]] = getattr(import_module(module), name)
     return found

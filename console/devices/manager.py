@@ -77,6 +77,10 @@ class Manager:
         """What a command may do. Raises as `command`."""
         return self._runner(device).risk(words)
 
+    def write(self, device: str, raw: bytes, *, by: str) -> None:
+        """Write `raw` to a device. Raises ConnectionError where it is not connected."""
+        self._runner(device).write(raw, by=by)
+
     def sheet(self, device: str, name: str) -> Sheet:
         """A table that a driver keeps. Raises CommandError without that device, LookupError without that sheet."""
         return self._runner(device).sheet(name)

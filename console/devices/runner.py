@@ -140,6 +140,10 @@ class DeviceRunner:
             raise self._not_connected()
         return await self._orders.carry_out(self._driver, order)
 
+    def write(self, raw: bytes, *, by: str) -> None:
+        """See Manager."""
+        self._outlet.send(raw, by=by)
+
     def risk(self, words: str) -> Risk:
         """What a command may do. Raises CommandError, or ConnectionError without a link."""
         if self._driver is not None and is_stop(words, self._driver):

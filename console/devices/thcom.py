@@ -65,7 +65,7 @@ class Thcom(Driver[ThcomSettings]):
     anew with the engine: a live result that equals one from before the restart is then kept as its repeat.
     """
 
-    settings_type = ThcomSettings
+    settings_type: ClassVar[type[ThcomSettings]] = ThcomSettings
     shown = "THCOM08"
     commands: ClassVar[tuple[CommandInfo, ...]] = COMMANDS
 

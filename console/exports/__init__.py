@@ -18,9 +18,15 @@ EXPORTS = {
 }
 """Settings `type` -> where its class is. Imported when asked for, so that a start pays only for what it uses."""
 
+OF_THE_LINK = {
+    "its": "console.its.uplink:Uplink",
+    "its-log": "console.its.log:LogFile",
+}
+"""The same of exports that are made from `[its]`."""
+
 
 def export_class(kind: str) -> "type[Export[Any]]":
     """The class of an export type; raises KeyError where there is none."""
-    module, _, name = EXPORTS[kind].partition(":")
+    module, _, name = (EXPORTS | OF_THE_LINK)[kind].partition(":")
     found: type[Export[Any]] = getattr(import_module(module), name)
     return found

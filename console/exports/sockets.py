@@ -126,6 +126,11 @@ class SocketExport(ServingExport[S]):
 
     # --- peers (peer.Host) ---
 
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._pumps)
+
     def _peer(self) -> Peer:
         return Peer(self, idle=self.idle, idle_after=self.idle_after, dialled=self.settings.connect)
 
