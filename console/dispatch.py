@@ -30,7 +30,7 @@ class Dispatch:
         self._say(Level.NOTE, call.export, f"{text} ({who})")
         return m.Done(text=text)
 
-    def steer(self, call: m.Steer, who: str) -> m.Result:
+    async def steer(self, call: m.Steer, who: str) -> m.Result:
         """Pause, resume, or skip to now, once the operator has agreed to what will not be sent."""
         export = self._export(call.export)
         match call.action:
@@ -41,21 +41,24 @@ class Dispatch:
                 export.resume(who)
                 return m.Done(text=f"{call.export} goes on")
             case "skip":
-                return self._skip(export, call, who)
+                return await self._skip(export, call, who)
         raise ValueError(f"an export can be told to pause, resume or skip, not {call.action!r}")
 
-    def _skip(self, export: Export[Any], call: m.Steer, who: str) -> m.Result:
+    async def _skip(self, export: Export[Any], call: m.Steer, who: str) -> m.Result:
+        """What is agreed to is what waited when it was asked about: more may have come since."""
         self._known_peer(export, call.peer)
         to = f" to {call.peer}" if call.peer else ""
         count = export.waiting(call.peer)
         if not count:
             raise ValueError(f"nothing waits for {call.peer or call.export}")
-        if call.yes != call.export:
+        name, _, agreed = call.yes.partition("@")
+        if name != call.export or not (agreed.isdecimal() or name == call.yes):
             wrong = f"{call.yes!r} is not its name. " if call.yes else ""
             never = f"They will never be sent{to}, unless they are sent again. Skip them?"
             question = f"{wrong}Passings that wait: {count:,}. {never}"
-            return m.Asks(question=question, name=call.export, typed=False)
-        text = f"passings skipped{to}: {export.skip_waiting(who, call.peer):,}; what comes now is sent"
+            return m.Asks(question=question, name=f"{call.export}@{export.counted_to}", typed=False)
+        upto = int(agreed) if agreed else export.counted_to
+        text = f"passings skipped{to}: {await export.skip_until(upto, who, call.peer):,}; what came since is sent"
         self._say(Level.WARNING, call.export, f"{text} ({who})")
         return m.Done(text=text)
 

@@ -151,7 +151,7 @@ class Office:
             case m.Held():
                 return self._dispatch.held(call, who)
             case m.Steer():
-                return self._dispatch.steer(call, who)
+                return await self._dispatch.steer(call, who)
             case m.Resend():
                 return await self._dispatch.resend(await self._from_frame(call), who)
             case m.GetPeer():

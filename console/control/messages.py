@@ -220,7 +220,8 @@ class Steer(Struct, frozen=True, kw_only=True, tag="steer"):
     peer: str | None = None
     """Skip only what waits for this one."""
     yes: str = ""
-    """The export's name: the operator has been asked."""
+    """The export's name: the operator has been asked. `skip` asks for the name with how far it had counted
+    (`name@4187`): what came since is not skipped."""
 
 
 class Resend(Struct, frozen=True, kw_only=True, tag="resend"):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from console.exports.delivery import Account, Flight, Written
-from console.model import Cursor
+from console.model import Cursor, Passing
 
 TAKEN, READS, UNASKED, SKIPPED = "taken ", "reads ", "unasked ", "skipped "
 """In `Cursor.counts`: before the name of a location, its mark; before a number and that name, what was skipped."""
@@ -144,6 +144,13 @@ class NumberedAccount(Account):
         else:
             self.sent = self.tcp = max(self.tcp, seq)
 
+    def came_before(self, location: str, number: int) -> None:
+        """Lines up to this one were numbered for another server, before there was this one: where it asks for them, it
+        gets them, and its account does not tell of them."""
+        place = self.at(location)
+        if number > place.tcp.number:
+            place.sent = place.tcp = Mark(number)
+
     def came(self, location: str, number: int, wall: int) -> None:
         """A line waits."""
         place = self.at(location)
@@ -199,9 +206,10 @@ class NumberedAccount(Account):
 
     # --- what the operator skips ---
 
-    def leap(self, upto: int, flying: Iterable[int]) -> int:
-        """What waits as lines has had its turn; how many those are."""
-        del upto, flying
+    def leap(self, upto: int, flying: Iterable[int], beyond: Sequence[Passing] = ()) -> int:
+        """What waits as lines has had its turn; how many those are. What came `beyond` is among them: which
+        number is the last that was asked about is not known here."""
+        del upto, flying, beyond
         count = self.lines_waiting
         for location, place in self.places.items():
             self.pass_over(location, place.newest, 0)

@@ -320,13 +320,13 @@ class Account:
         self.counts["skipped"] += 1
         return True
 
-    def leap(self, upto: int, flying: Iterable[int]) -> int:
-        """Never send what waits up to `upto`, where everything was tallied or met; how many. `flying` is what any
-        connection was given in its turn and has not taken."""
-        count = self.waiting
-        self.counts["journaled"] += self.unmet
+    def leap(self, upto: int, flying: Iterable[int], beyond: Sequence[Passing] = ()) -> int:
+        """Never send what waits up to `upto`, which is where everything was met, or more; how many. `flying` is what
+        any connection was given in its turn and has not taken; `beyond` is what was tallied further on."""
+        count = self.waiting - len(beyond)
+        self.counts["journaled"] += self.unmet - len(beyond)
         self.counts["skipped"] += count
-        self.unmet, self._unmet_since, self.back_since = 0, None, None
+        self.unmet, self._unmet_since, self.back_since = len(beyond), beyond[0].wall if beyond else None, None
         for seq in [seq for seq, written in self.released.items() if not written]:
             del self.released[seq]
             self.skipped.add(seq)

@@ -213,6 +213,16 @@ class Export(ABC, Generic[S]):
         del by, peer
         return 0
 
+    @property
+    def counted_to(self) -> int:
+        """How far (passings) it has counted what waits."""
+        return 0
+
+    async def skip_until(self, upto: int, by: str, peer: str | None = None) -> int:
+        """Never send what waited when `counted_to` was `upto`, and is not held; how many."""
+        del upto, by, peer
+        return 0
+
     async def resend(self, chosen: Selection, by: str, peer: str | None = None) -> str:
         """Send passings once more, to one peer or to all; what became of them, in words."""
         del chosen, by, peer

@@ -292,7 +292,24 @@ class ServingExport(JudgingExport[S]):
 
     def skip_waiting(self, by: str, peer: str | None = None) -> int:
         """Never send what waits now, and is not held; how many."""
-        return self._steering.skip(self._at(peer), self._tallied, by)
+        return self._steering.skip(dict.fromkeys(self._at(peer), ()), self._tallied, by)
+
+    @property
+    def counted_to(self) -> int:
+        """How far it has counted what there is."""
+        return self._tallied
+
+    async def skip_until(self, upto: int, by: str, peer: str | None = None) -> int:
+        """Never send what waited when everything up to `upto` was counted, and is not held; how many."""
+        at, came = upto, []
+        while at < self._tallied and (batch := await read_on(self.desk.feed, at)):
+            at = batch[-1].seq
+            came += batch
+        beyond = [one for one in came if one.seq <= self._tallied]
+        told = {
+            account: [one for one in beyond if not self.not_for(account.address, one)] for account in self._at(peer)
+        }
+        return self._steering.skip(told, min(upto, self._tallied), by)
 
     async def resend(self, chosen: Selection, by: str, peer: str | None = None) -> str:
         """Send passings once more, to one peer or to all; what became of them, in words."""

@@ -5,7 +5,7 @@ waited is never called sent; sending again is not resumed, and that is said.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -13,7 +13,7 @@ from console.exports.delivery import Account
 from console.exports.export import Desk
 from console.exports.pump import Pump
 from console.exports.resend import Again, Wanted, as_body, as_range, in_words, of_body, wanted
-from console.model import Level, Scalar, Selection
+from console.model import Level, Passing, Scalar, Selection
 
 ACT = "export"
 """The word of these acts; `export` and `do` in the body say which export, and what."""
@@ -110,16 +110,19 @@ class Steering:
 
     # --- skip ---
 
-    def skip(self, accounts: Iterable[Account], tallied: int, by: str) -> int:
-        """Never send what waits now, as far as it is counted; how many."""
+    def skip(self, accounts: Mapping[Account, Sequence[Passing]], upto: int, by: str) -> int:
+        """Never send what waits up to `upto`; how many. With each account what it was told to come beyond that. Where a
+        connection has come further, as far as that."""
         total = 0
-        for account in accounts:
-            if not account.waiting:
+        for account, told in accounts.items():
+            end = max(account.met, upto)
+            beyond = [one for one in told if one.seq > end]
+            if account.waiting <= len(beyond):
                 continue
             pumps = self._pumps(account)
             flying = [one.seq for pump in pumps for one in pump.flight.written if not one.released and not one.again]
             leaps = len(account.leaps)
-            total += account.leap(max(account.met, tallied), flying)
+            total += account.leap(end, flying, beyond)
             for first, last in account.leaps[leaps:]:
                 self._note("skip", by, peer=account.address, first=first, last=last)
             for pump in pumps:

@@ -180,6 +180,38 @@ async def test_what_is_on_its_way_when_the_rest_is_skipped() -> None:
         await again.close()
 
 
+async def test_what_has_come_since_it_was_asked_is_not_skipped() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await joined(desk, where)
+        export.pause("anna")
+        desk.add(3)
+        await until(lambda: export.waiting() == 3)
+        asked = export.counted_to
+        desk.add(phase=Phase.TEST)
+        late, _ = desk.add(2)
+        await until(lambda: export.waiting() == 5)
+        assert await export.skip_until(asked, "anna") == 3
+        assert await export.skip_until(asked, "anna") == 0, "given twice"
+        state = export.state().peers[0]
+        assert (state.journaled, state.skipped, state.waiting, state.oldest) == (5, 3, 2, late.wall)
+        assert [export.fate(one)[0][1].partition(":")[0] for one in desk.feed.passings] == [
+            *["skipped"] * 3,
+            "phase TEST",
+            *["waiting"] * 2,
+        ]
+        export.resume("anna")
+        assert await chips(client, 2) == [5, 6]
+        await until(lambda: export.state().tcp == 2)
+        assert (export.waiting(), export.state().skipped) == (0, 3)
+        await client.close()
+    again = make(desk)
+    async with running(again):
+        state = again.state().peers[0]
+        assert (state.journaled, state.tcp, state.skipped, state.waiting) == (5, 2, 3, 0)
+
+
 async def test_nothing_waits_for_one_that_is_up_to_date() -> None:
     desk = MemoryDesk()
     export = make(desk)

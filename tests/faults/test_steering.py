@@ -61,11 +61,15 @@ async def test_pause_skip_and_send_again_over_a_kill(tmp_path: Path) -> None:
             ran = await one.racedeck("export", "skip", "scoring")
             assert ran.status == 6
             assert "Passings that wait: 3. They will never be sent, unless they are sent again. Skip them?" in ran.err
-            ran = await one.racedeck("export", "skip", "scoring", "--yes", "scoring")
-            assert (ran.status, ran.err) == (0, "passings skipped: 3; what comes now is sent\n")
+            assert "add --yes scoring@8" in ran.err
+            ran = await one.racedeck("export", "skip", "scoring", "--yes", "scoring@x")
+            assert (ran.status, "'scoring@x' is not its name" in ran.err) == (6, True)
+            device.send(1)
+            await until_state(again, lambda state: export(state, "scoring").waiting == 4)
+            ran = await one.racedeck("export", "skip", "scoring", "--yes", "scoring@8")
+            assert (ran.status, ran.err) == (0, "passings skipped: 3; what came since is sent\n")
             await again.steer("scoring", "resume")
             await until_state(again, lambda state: export(state, "scoring").peers[0].connected)
-            device.send(1)
             await until_state(again, lambda state: export(state, "scoring").tcp == 6)
             assert {read.chip for read in scoring.reads} == {1, 2, 3, 4, 5, 9}
             frame = (await again.frames(text="7"))[0].seq
