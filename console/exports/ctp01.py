@@ -105,18 +105,26 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         await self._logs.load()
         if not self._account.under(connection):
             # A rebuilt journal numbers anew, lest it gave a number again that a server has: all goes out again.
-            del self._accounts[self.settings.connect]
-            self._tallied = 0
-            self._newcomer(self.settings.connect)
+            self._begin_anew()
         account = self._account
         account.under(connection)
         for location in self._logs.locations:
             log, place = self._logs.at(location), account.at(location)
             place.newest = log.newest
+            account.came_before(location, log.upto(account.start))
             if place.tcp.number < log.newest:
                 place.since = await self._logs.arrival(location, place.tcp.number + 1)
         self._locate()
         self._intake = Intake(self, self.desk.feed, account, self._logs)
+
+    def _begin_anew(self) -> None:
+        """An account of nothing but where it begins."""
+        start = self._account.start
+        cursor = Cursor(export=self.settings.name, peer=self.settings.connect, start=start, sent=start, tcp=start)
+        self._accounts[cursor.peer] = account = self.account(cursor)
+        account.since, account.away = self.now(), "not connected since the start"
+        self._tallied = 0
+        self._cursors.save(account)
 
     async def reach(self) -> None:
         """Number what comes, and keep up the connection."""
@@ -317,6 +325,8 @@ class Ctp01(ReadsExport[Ctp01Settings]):
             if fate not in ("sent", "tcp"):
                 return fate
             return "left out by the settings that it came under" if self._intake else "not known yet"
+        if passing.seq <= account.start:
+            return "came before this client"
         location, number = found
         place = self._account.at(location)
         if self._account.skips(location, number):

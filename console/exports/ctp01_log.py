@@ -2,7 +2,7 @@
 
 import asyncio
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from heapq import merge
@@ -99,6 +99,10 @@ class Log:
             return self._late_numbers[passing]
         at = bisect_left(self._order, passing)
         return at + 1 if at < self.newest and self._order[at] == passing and at + 1 not in self._late else None
+
+    def upto(self, passing: int) -> int:
+        """The highest number that was given to this passing, or before it; 0: none."""
+        return bisect_right(self._order, passing)
 
     def lines(self, first: int, last: int | None = None) -> Iterator[Line]:
         """From one number to another, or to the newest."""

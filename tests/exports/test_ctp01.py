@@ -238,6 +238,49 @@ async def test_under_a_new_connection_id_everything_goes_out_again() -> None:
         assert server.repeats == 0
 
 
+async def test_live_is_what_comes_after_the_export_was_added_also_under_new_numbers() -> None:
+    desk = MemoryDesk()
+    desk.add(10)
+    async with serving(options=PUSH) as server:
+        async with exporting(desk, server.port, newcomers="live") as export:
+            await until(lambda: export.state().state == "up")
+            desk.add(5)
+            await until(lambda: export.state().tcp == 5)
+        desk.add(2)  # nobody is there to send them
+        await desk.renumber("scoring", "engine")
+        async with exporting(desk, server.port, newcomers="live") as export:
+            await server.until(lambda: len(server.reads) == 12)
+            await until(lambda: export.state().tcp == 7)
+            assert balanced(export)
+        assert [got.tag for got in server.reads[5:]] == [str(number) for number in range(11, 18)]
+
+
+async def test_a_new_server_gets_what_has_numbers_and_its_account_adds_up() -> None:
+    """What came before it does not count as its own: that it gets these lines is its own doing."""
+    desk = MemoryDesk()
+    async with serving(options=PUSH) as server, exporting(desk, server.port, newcomers="live") as export:
+        await until(lambda: export.state().state == "up")
+        desk.add(5)
+        await until(lambda: export.state().tcp == 5)
+    async with serving(options=PUSH) as other:
+        await new_server(desk, other, 2)
+        other.reads.clear()
+        other.memory.clear()
+        await new_server(desk, other, 4)
+
+
+async def new_server(desk: MemoryDesk, server: ScoringCtp01, count: int) -> None:
+    """It remembers nothing, and asks for everything; then two more come."""
+    had = desk.feed.newest
+    async with exporting(desk, server.port, newcomers="live") as export:
+        await until(lambda: len(server.reads) == had)
+        desk.add(2)
+        await until(lambda: export.state().tcp == count)
+        assert (export.state().journaled, export.state().sent) == (count, count)
+        assert balanced(export)
+        assert export.fate(desk.feed.passings[0]) == [(export.settings.connect, "came before this client")]
+
+
 async def test_a_bib_given_by_hand_is_a_new_read_with_its_own_number() -> None:
     desk = MemoryDesk()
     async with serving(options=PUSH) as server, exporting(desk, server.port):
