@@ -17,7 +17,8 @@ class What(StrEnum):
 
     READ = "read"
     UNASKED = "unasked"
-    """Left out: a gun time that the server did not ask for; what the journal has lost, and has said so."""
+    """Left out: a gun time that the server did not ask for; what the journal has lost, or we fail to write: it was said
+    so."""
     OTHER = "other"
     """The announcement of a location; what is skipped."""
 

@@ -238,7 +238,11 @@ class Session(Pump):
     def _encode(self, line: Line, passings: Mapping[int, Passing], *, again: bool = False) -> tuple[bytes, What]:
         if not again and self._numbered.left_out(line.location, line.number):
             return b"", What.OTHER
-        return self._service.encode(line, passings.get(line.passing), self.conversation.options)
+        try:
+            return self._service.encode(line, passings.get(line.passing), self.conversation.options)
+        except Exception as error:  # noqa: BLE001 - one line that we fail to encode must not stop all that follow
+            self._service.tell(f"{line.location} {line.number} could not be encoded ({error!r}); please report this")
+            return b"", What.UNASKED
 
     async def _write_lines(self, lines: Sequence[Line], places: dict[str, int], *, answer: bool = False) -> None:
         """Write these lines, and move `places` past them; as an answer to `getdata`, behind their number."""

@@ -5,10 +5,12 @@ import random
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from console.codecs.ctp01_lines import Read, encode
 from console.exports import export_class
 from console.exports.ctp01 import Ctp01
 from console.exports.peer import Peer
@@ -662,6 +664,22 @@ async def test_what_was_skipped_while_the_server_took_nothing_stays_unwritten(mo
         await until(lambda: export.state().tcp == 1)
         assert identities(server) == [("Finish", 101, "101")]
         assert (export.state().skipped, export.state().resent) == (100, 0)
+        assert balanced(export)
+
+
+async def test_a_line_that_cannot_be_written_stops_none_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(read: Read, *rest: Any) -> bytes:
+        if read.tag == "2":
+            raise OverflowError("a time that no calendar has")
+        return encode(read, *rest)
+
+    monkeypatch.setattr("console.exports.ctp01.encode", failing)
+    desk = MemoryDesk()
+    async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
+        desk.add(3)
+        await until(lambda: export.state().tcp == 2)
+        assert identities(server) == [("Finish", 1, "1"), ("Finish", 3, "3")]
+        assert any("Finish 2 could not be encoded" in text for _, _, text in desk.troubles)
         assert balanced(export)
 
 
