@@ -2,6 +2,7 @@
 
 import difflib
 import ipaddress
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -124,6 +125,7 @@ class _Reader:
         self.no_twins("device", [device.name for device in devices])
         self.no_twins("export", [export.name for export in exports])
         self.no_twins("listen address", [one.listen for one in exports if one.listen and not one.listen.endswith(":0")])
+        self.no_twins("pty", [os.path.normpath(pty) for one in exports if (pty := getattr(one, "pty", ""))])
         names = [device.name for device in devices]
         for export in exports:
             for key, name in export.named():

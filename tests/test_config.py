@@ -81,6 +81,13 @@ def test_three_devices_and_two_exports(tmp_path: Path) -> None:
         (EVENT + device(password="x"), None),
         (EVENT + device(name="chute 1"), None),
         (EVENT + device(name=7), "racedeck.toml: device 1: name must be a text in quotes (got 7)"),
+        (
+            EVENT
+            + device()
+            + export(name="a", type="raw", listen=None, devices=["chute"], pty="/tmp/chute")
+            + export(name="b", type="raw", listen=None, devices=["chute"], pty="/tmp//chute"),
+            'racedeck.toml: pty "/tmp/chute" is given 2 times',
+        ),
         (EVENT + device() + device(port="/dev/ttyUSB1"), 'racedeck.toml: device "chute" is given 2 times'),
         (
             EVENT + device(type="timemachin"),

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from console.exports import health
 from console.exports.delivery import Account
 from console.exports.health import Verdict
 from console.exports.peer import Peer
@@ -22,7 +23,7 @@ def peer_state(account: Account, connections: Sequence[Peer]) -> PeerState:
         notes.append(f"{len(connections)} connections")
     if any(peer.half_closed for peer in connections):
         notes.append("sending half closed")
-    measured = all(peer.measured for peer in connections)
+    measured = all(peer.measured for peer in connections) if connections else health.MEASURES
     return PeerState(
         address=account.address,
         connected=bool(connections),

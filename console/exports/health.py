@@ -42,12 +42,16 @@ class TcpInfo(Struct, frozen=True):
         return self.state in (_ESTABLISHED, _CLOSE_WAIT)
 
 
+MEASURES = sys.platform.startswith("linux")
+"""Whether this system tells at all what a peer's TCP has taken."""
+
+
 def tcp_info(sock: socket.socket | None) -> TcpInfo | None:
     """Ask the kernel; None where it does not tell (no socket, another system than Linux, or one older than 4.1).
 
     Answers for a connection that was reset, too, as long as its socket is not closed.
     """
-    if sock is None or not sys.platform.startswith("linux"):
+    if sock is None or not MEASURES:
         return None
     try:
         raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)

@@ -4,7 +4,11 @@ import socket
 
 import pytest
 
+from console.exports import health as module
+from console.exports.delivery import Account
+from console.exports.figures import peer_state
 from console.exports.health import Health, TcpInfo, Verdict, tcp_info
+from console.model import Cursor
 
 ESTABLISHED, CLOSE_WAIT, CLOSED = 1, 8, 7
 
@@ -48,6 +52,16 @@ def test_a_system_that_does_not_tell_knows_only_stuck() -> None:
 def test_a_half_closed_connection_is_open() -> None:
     assert info(state=CLOSE_WAIT).open
     assert not info(state=CLOSED).open
+
+
+@pytest.mark.parametrize(("measures", "tcp"), [(True, 5), (False, None)])
+def test_of_one_who_is_away_only_what_this_system_tells_is_claimed(
+    monkeypatch: pytest.MonkeyPatch, measures: bool, tcp: int | None
+) -> None:
+    monkeypatch.setattr(module, "MEASURES", measures)
+    cursor = Cursor(export="scoring", peer="10.0.0.7", start=0, sent=5, tcp=5, counts={"journaled": 5, "tcp": 5})
+    state = peer_state(Account(cursor, tallied=5), [])
+    assert (state.connected, state.sent, state.tcp) == (False, 5, tcp)
 
 
 def test_the_kernel_counts_acknowledged_bytes_even_after_a_reset() -> None:
