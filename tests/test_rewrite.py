@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from console.config import Settings, SettingsError, load
+from console.exports import EXPORTS
 from console.exports.options import options, typed
 from console.rewrite import SettingsFile
 
@@ -227,9 +228,13 @@ def test_every_option_says_what_it_is_for(path: Path) -> None:
     assert found["batch_interval"].expects == "a number from 0 to 60"
     assert found["newcomers"].expects == "one of all, live"
     assert found["batch_interval"].help.startswith("Seconds between two messages, at least; 1.5 for software")
-    assert all(one.help for one in found.values())
+    for kind in EXPORTS:
+        assert [one.key for one in options(kind) if not one.help] == []
     assert list(found)[:3] == ["listen", "batch_interval", "networks"], "what only this type has comes early"
     assert "connect" not in found
+    assert found["listen"].help == "host:port to listen on."
+    helps = {one.key: one.help for one in options("tsv2")}
+    assert helps["connect"] == "host:port of the program to connect to; give this or listen."
     assert not {"listen", "networks"} & {one.key for one in options("ctp01")}
     with pytest.raises(LookupError, match="no export type 'tsv9'; there are "):
         options("tsv9")

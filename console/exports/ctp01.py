@@ -50,6 +50,7 @@ class Ctp01Settings(ExportSettings, frozen=True, kw_only=True):
     program: Annotated[str, Meta(pattern="^[^~\r\n]+$")] = "SimpleClient"
     """How we name ourselves; some servers answer to this name alone."""
     version: Annotated[str, Meta(pattern="^[^~\r\n]+$")] = "1.0.0"
+    """Of the program that we name ourselves."""
     user: str = ""
     """For servers that ask who we are; the password is in secrets.toml."""
     time: Literal["local", "utc"] = "local"
@@ -60,6 +61,7 @@ class Ctp01Settings(ExportSettings, frozen=True, kw_only=True):
     gap: Annotated[float, Meta(ge=0, le=10)] = 0.0
     """Seconds between two lines, each written alone, for servers that take one line per packet; 0: none."""
     event_id: str = "1"
+    """Of the event, as the server is told it."""
     description: str = ""
     """Of the event; empty: its name."""
 

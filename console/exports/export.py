@@ -24,7 +24,7 @@ class ExportSettings(Struct, frozen=True, kw_only=True):
     listen: str = ""
     """`host:port` to listen on."""
     connect: str = ""
-    """`host:port` to connect to, instead."""
+    """`host:port` of the program to connect to."""
     networks: tuple[str, ...] = ()
     """Only clients from these networks (`192.168.1.0/24`) are let in; empty: any that reaches the address."""
     devices: tuple[str, ...] = ()

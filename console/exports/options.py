@@ -34,7 +34,10 @@ def options(kind: str, settings: ExportSettings | None = None) -> list[Option]:
         default = "" if field.required else shown(_default(field))
         value = default if settings is None else shown(getattr(settings, name))
         expects = _expects(field.type)
-        found.append(Option(name, value, default=default, expects=expects, help=helps.get(name, "")))
+        told = helps.get(name, "")
+        if name in ways and len(ways) > 1:
+            told = f"{told.rstrip('.')}; give this or {' or '.join(way for way in ways if way != name)}."
+        found.append(Option(name, value, default=default, expects=expects, help=told))
     return found
 
 
