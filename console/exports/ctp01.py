@@ -295,7 +295,7 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         super().lost(peer, reason)
 
     def _sessions(self) -> list[Session]:
-        return [pump for pump, _ in self._pumps.values() if isinstance(pump, Session)]
+        return [pump for pump, _ in list(self._pumps.values()) if isinstance(pump, Session)]
 
     def tell(self, text: str) -> None:
         """Tell the operator, once."""

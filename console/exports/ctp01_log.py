@@ -160,8 +160,8 @@ class Logs:
         return self._logs[location]
 
     def find(self, passing: int) -> tuple[str, int] | None:
-        """Location and number of a passing."""
-        for location, log in self._logs.items():
+        """Location and number of a passing. May be asked in any thread."""
+        for location, log in list(self._logs.items()):
             if number := log.number(passing):
                 return location, number
         return None

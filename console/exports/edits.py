@@ -164,9 +164,10 @@ class Edits:
         return [row for row in rows if row < passing.seq and row in account.held]
 
     def went_out(self, account: Account, passing: Passing) -> bool:
-        """Whether the passing that `passing` is about went out to this address, in any form."""
+        """Whether the passing that `passing` is about went out to this address, in any form. May be asked in any
+        thread."""
         base = self.base(passing)
-        never = {seq for seq, by in self._undone.items() if self._edits[by].void}
+        never = {seq for seq, by in list(self._undone.items()) if self._edits[by].void}
         rows = self.rows(base) - never - {seq for seq in self._about.get(base, ()) if self._edits[seq].void}
         return base in account.joined or any(account.said(row) for row in rows if row != passing.seq)
 

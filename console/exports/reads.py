@@ -77,7 +77,7 @@ class ReadsExport(SocketExport[S]):
             return super().fate(passing)
         what = "cancelled" if passing.change == "cancelled" else "changed"
         told = f"tell scoring: #{passing.of} was {what} after it went out, for which this format has no word"
-        accounts = [one for one in self._accounts.values() if self._edits.went_out(one, passing)]
+        accounts = [one for one in list(self._accounts.values()) if self._edits.went_out(one, passing)]
         return [(one.address, told) for one in accounts] or super().fate(passing)
 
 

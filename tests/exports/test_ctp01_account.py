@@ -1,6 +1,8 @@
 """Numbers and marks of a CTP01 export: whatever happens, nothing is counted twice and nothing is lost."""
 
 import asyncio
+import sys
+import threading
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,31 @@ def test_a_log_finds_what_it_was_given(passings: list[int], lost: int) -> None:
     lines = list(log.lines(1))
     assert [line.order for line in lines] == sorted(line.order for line in lines)
     assert [line.number for line in lines] == list(range(1, log.newest + 1))
+
+
+def test_a_number_is_found_in_a_thread_while_locations_come() -> None:
+    """The report asks what became of passings while others get their numbers."""
+    logs, done, wrong = Logs(MemoryDesk(), "x", "c0ffee"), threading.Event(), list[Exception]()
+
+    def ask() -> None:
+        try:
+            while not done.is_set():
+                logs.find(0)
+        except RuntimeError as error:
+            wrong.append(error)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=ask)
+    thread.start()
+    try:
+        for number in range(1000):
+            logs.at(f"point {number}").put(1, number + 1)
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(before)
+    assert not wrong
 
 
 def test_laps_are_those_of_the_number() -> None:
