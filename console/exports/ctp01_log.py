@@ -161,7 +161,7 @@ class Logs:
 
     def find(self, passing: int) -> tuple[str, int] | None:
         """Location and number of a passing. May be asked in any thread."""
-        for location, log in list(self._logs.items()):
+        for location, log in self._logs.copy().items():
             if number := log.number(passing):
                 return location, number
         return None

@@ -167,7 +167,7 @@ class Edits:
         """Whether the passing that `passing` is about went out to this address, in any form. May be asked in any
         thread."""
         base = self.base(passing)
-        never = {seq for seq, by in list(self._undone.items()) if self._edits[by].void}
+        never = {seq for seq, by in self._undone.copy().items() if self._edits[by].void}
         rows = self.rows(base) - never - {seq for seq in self._about.get(base, ()) if self._edits[seq].void}
         return base in account.joined or any(account.said(row) for row in rows if row != passing.seq)
 
