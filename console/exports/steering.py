@@ -135,9 +135,9 @@ class Steering:
     async def resend(self, chosen: Selection, accounts: Iterable[Account], by: str, peer: str) -> str:
         """Send these once more to whoever is connected, between what is new; what became of them, in words, or how far
         it is after a while. Raises ValueError where it cannot be."""
+        what = await wanted(chosen, self._desk.feed)
         if self.paused:
             raise ValueError(f"{self._name} is paused: resume it first")
-        what = await wanted(chosen, self._desk.feed)
         if self._resends:
             raise ValueError(f"{self._name} is sending something again already: wait for its end, or pause the export")
         pumps = [pump for account in accounts for pump in self._pumps(account)]

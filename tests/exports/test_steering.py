@@ -10,7 +10,7 @@ from console.codecs import thcom
 from console.exports.resend import Wanted
 from console.exports.thcom_server import ThcomServer, ThcomServerSettings
 from console.exports.tsv1 import TsV1, TsV1Settings
-from console.model import SECOND, Cursor, Kind, Level, Phase, Resolved, Scalar, Selection
+from console.model import SECOND, Cursor, Kind, Level, Passing, Phase, Resolved, Scalar, Selection
 from tests.exports.desk import NOON, Client, MemoryDesk, deaf, edit, passing, running, until
 
 
@@ -516,3 +516,29 @@ def test_a_selection_of_a_bib_that_was_given_later() -> None:
     assert what.takes(Resolved(passing=passing(1), utc=None, point=None, bib="77"))
     assert what.takes(Resolved(passing=passing(1, bib="77"), utc=None, point=None, bib="78"))
     assert not what.takes(Resolved(passing=passing(1), utc=None, point=None, bib=None))
+
+
+async def test_a_pause_while_passings_are_looked_for_holds_for_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await joined(desk, where)
+        desk.add(2)
+        assert await chips(client, 2) == [1, 2]
+        after, looking, found = desk.feed.after, asyncio.Event(), asyncio.Event()
+
+        async def slowly(seq: int, limit: int = 500) -> list[Passing]:
+            if limit == 1:  # a time is looked for
+                looking.set()
+                await found.wait()
+            return await after(seq, limit)
+
+        monkeypatch.setattr(desk.feed, "after", slowly)
+        asked = asyncio.create_task(export.resend(Selection(since=NOON - SECOND), "bert"))
+        await looking.wait()
+        export.pause("anna")
+        found.set()
+        with pytest.raises(ValueError, match="resume it first"):
+            await asked
+        assert not any(act.body.get("do") == "resend" for act in desk.noted)
+        await client.close()
