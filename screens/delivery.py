@@ -105,7 +105,7 @@ def _account(peer: PeerState, width: int, picture: Picture) -> list[Line]:
             f"the oldest came {words.since(peer.oldest, picture.now)} ago" if peer.waiting else "",
         ),
         ("held", peer.held, "not to be sent yet; h sends, k drops them" if peer.held else ""),
-        ("unmapped", peer.unmapped, "cannot be said in this format; incidents name them" if peer.unmapped else ""),
+        ("unmapped", peer.unmapped, "cannot be said in this format; the report (R) lists them" if peer.unmapped else ""),
         ("skipped", peer.skipped, "never sent, an operator said so" if peer.skipped else ""),
     )
     out: list[Line] = [[(f"{peer.journaled:>9} journaled", "head"), ("  = what is for it, the sum of these:", "dim")]]
@@ -126,14 +126,20 @@ def _account(peer: PeerState, width: int, picture: Picture) -> list[Line]:
     out.append([(f"{words.count(peer.acked):>9} acknowledged  ", ""), (acked, "dim")])
     if peer.resent:
         out.append(
-            [(f"{peer.resent:>9} resent  ", ""), ("again, because an operator asked; in no other figure", "dim")]
+            [
+                (f"{peer.resent:>9} resent  ", ""),
+                ("again, as an operator or the server asked; in no other figure", "dim"),
+            ]
         )
     return out
 
 
 def _lines(title: str, mark: str, lines: tuple[bytes, ...], width: int, picture: Picture) -> list[Line]:
     out: list[Line] = [[], [(picture.rule(title, width), "rule")]]
-    out += [[(mark, "key"), (words.fit(words.escaped(raw), width - len(mark)), "")] for raw in lines]
+    for raw in lines:
+        text, room = words.escaped(raw), width - len(mark)
+        pieces = [text[at : at + room] for at in range(0, len(text), room)]  # whole: the end may be what is wrong
+        out += [[(" " * len(mark) if at else mark, "key"), (piece, "")] for at, piece in enumerate(pieces)]
     return out if lines else [*out, [("nothing yet", "dim")]]
 
 

@@ -12,7 +12,7 @@ from screens.view import Hints, View
 WIDE = 110
 """Columns from which on every figure has its own."""
 
-NAME, STATE = 22, 12
+NAME, STATE = 22, 10
 """Columns of name and state."""
 
 REMINDED = 300 * SECOND
@@ -28,6 +28,7 @@ LEGEND = (
     "TCP: taken by the peer's system; no proof that its program read it.",
     "WAIT: goes out by itself.   -: there is none.   ?: not known.",
     "HELD: lacks a bib or UTC, or waits for you; h sends it, k drops it.",
+    "UNMAP: its format cannot say it, so it never goes out; Enter says more.",
 )
 
 
@@ -104,7 +105,8 @@ class Exports(View):
         elif len(out) > room:
             first = max(0, min(shown - room + 1, len(out) - room + 1))
             left = len(out) - first - (room - 1)
-            out = [*out[first : first + room - 1], [(f"-- {left} more lines below --" if left else "-- end --", "dim")]]
+            more = f"-- {words.plural(left, 'more line')} below --" if left else "-- end --"
+            out = [*out[first : first + room - 1], [(more, "dim")]]
         return [[(heading(width), "dim")], *out]
 
 
@@ -123,10 +125,10 @@ def _near(rows: list[Row], lost: Row) -> int:
 
 def heading(width: int) -> str:
     """The names of the columns."""
-    more = f"{'ACKED':>7}{'UNMAPPED':>10}{'SKIPPED':>9}{'RESENT':>8}" if width >= WIDE else ""
+    more = f"{'ACKED':>7}{'SKIPPED':>9}{'RESENT':>8}" if width >= WIDE else ""
     journaled = f"{'JOURNALED':>10}" if width >= WIDE else ""
     left = f"{'EXPORT / PEER':<{NAME}}{'STATE':<{STATE}}{journaled}"
-    return f"{left}{'SENT':>9}{'TCP':>9}{'WAIT':>8}{'OLDEST':>8}{'HELD':>7}{more}"
+    return f"{left}{'SENT':>9}{'TCP':>9}{'WAIT':>8}{'OLDEST':>8}{'HELD':>7}{'UNMAP':>6}{more}"
 
 
 def row_line(row: Row, width: int, picture: Picture) -> Line:
@@ -140,7 +142,7 @@ def row_line(row: Row, width: int, picture: Picture) -> Line:
     line: Line = [((f"   {name} " if peer else f" {name} "), "" if peer else "head"), (words.fit(word, STATE), ink)]
     if peer is None and not export.peers and export.state != "up":  # nobody has an account yet
         journaled = f"{export.journaled:>10}" if width >= WIDE else ""
-        return [*line, (f"{journaled}{'-':>9}{'-':>9}{'-':>8}{'-':>8}{'-':>7}", "")]
+        return [*line, (f"{journaled}{'-':>9}{'-':>9}{'-':>8}{'-':>8}{'-':>7}{'-':>6}", "")]
     if width >= WIDE:
         line.append((f"{of.journaled:>10}", ""))
     line += [
@@ -148,10 +150,10 @@ def row_line(row: Row, width: int, picture: Picture) -> Line:
         (f"{of.waiting:>8}", "warn" if of.waiting else ""),
         (f"{words.since(of.oldest, picture.now) if of.waiting else '-':>8}", ""),
         (f"{of.held:>7}", "bad" if of.held else ""),
+        (f"{of.unmapped:>6}", "warn" if of.unmapped else ""),
     ]
     if width >= WIDE:
         line.append((f"{words.count(of.acked):>7}", ""))
-        line.append((f"{of.unmapped:>10}", "warn" if of.unmapped else ""))
         line.append((f"{of.skipped:>9}{of.resent:>8}", ""))
     return line
 

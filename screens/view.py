@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import Any, TypeAlias
 
 from console.control.client import Client
+from screens import words
 from screens.listing import Listing
 from screens.paint import Line
 from screens.picture import Picture
@@ -83,7 +84,7 @@ class Text(View):
         self._most = len(everything) - height + 1
         self._top = max(0, min(self._top, self._most))
         left = self._most - self._top
-        more = f"-- {left} more lines below --" if left else "-- end --"
+        more = f"-- {words.plural(left, 'more line')} below --" if left else "-- end --"
         return [*everything[self._top : self._top + height - 1], [(more, "dim")]]
 
     def hints(self) -> Hints:

@@ -46,6 +46,9 @@ async def wanted(chosen: Selection, feed: Feed) -> Wanted:
         first = max(first, await since(feed, chosen.since))
     if chosen.until is not None:
         last = min(last, await since(feed, chosen.until + 1) - 1)
+    backwards = chosen.first is not None and chosen.last is not None and chosen.first > chosen.last
+    if backwards or (chosen.since is not None and chosen.until is not None and chosen.since > chosen.until):
+        raise ValueError("there is nothing to send again: the last one comes before the first")
     if first > last:
         raise ValueError(f"there is no such passing: the newest is #{feed.newest}")
     return Wanted(first=first, last=last, point=chosen.point, bib=chosen.bib)
@@ -80,6 +83,8 @@ class Again:
 def in_words(all_of_it: list[Again]) -> str:
     """`212 sent again, 3 held, 1 not for this export`: over all connections."""
     counts = sum((one.counts for one in all_of_it), Counter[str]())
+    if not counts.total() and all(one.over.is_set() and not one.ended for one in all_of_it):
+        return "0 sent again: there is no such passing"
     return ", ".join(
         [f"{counts['sent']:,} sent again", *(f"{counts[key]:,} {word}" for key, word in WORDS.items() if counts[key])]
     )

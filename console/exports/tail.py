@@ -9,8 +9,8 @@ KEPT = 4096
 
 LINES = 20
 
-WIDTH = 120
-"""Bytes of a line that are shown."""
+WIDTH = 400
+"""Bytes of a line that are shown: the whole of what a format says of a passing, with its end."""
 
 _END = re.compile(rb"(?<=\n)|(?<=\r)(?!\n)")
 

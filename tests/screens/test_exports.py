@@ -56,9 +56,23 @@ async def test_unknown_none_and_zero_look_different(socket: Path) -> None:
     async with console_on(socket, engine) as console:
         await console.press("x")
         lines = [line for line in console.lines if "software" in line or "127.0.0.1  " in line or "its  " in line]
-        assert lines[0].split() == ["software", "UP", "0", "?", "0", "-", "0"]
-        assert lines[1].split() == ["127.0.0.1", "connected", "0", "?", "0", "-", "0"]
-        assert lines[2].split() == ["its", "NO", "CLIENT", "-", "-", "-", "-", "-"]
+        assert lines[0].split() == ["software", "UP", "0", "?", "0", "-", "0", "0"]
+        assert lines[1].split() == ["127.0.0.1", "connected", "0", "?", "0", "-", "0", "0"]
+        assert lines[2].split() == ["its", "NO", "CLIENT", "-", "-", "-", "-", "-", "-"]
+
+
+async def test_what_never_goes_out_is_seen_without_opening_anything(socket: Path) -> None:
+    engine = FakeEngine()
+    raceday, *others = engine.state().exports
+    peer = msgspec.structs.replace(raceday.peers[0], unmapped=33, journaled=raceday.peers[0].journaled + 33)
+    raceday = msgspec.structs.replace(raceday, unmapped=33, journaled=peer.journaled, peers=(peer,))
+    engine.changes["exports"] = (raceday, *others)
+    for size in ((80, 24), (132, 43)):
+        async with console_on(socket, engine, size=size) as console:
+            await console.press("x")
+            await console.sees("HELD UNMAP", "UNMAP: its format cannot say it, so it never goes out")
+            row = next(line for line in console.lines if line.startswith(">raceday"))
+            assert ["2", "33"] in ([*row.split()[6:8]], [*row.split()[7:9]])
 
 
 async def test_why_it_is_not_well_is_said_with_what_to_check(socket: Path) -> None:
@@ -140,6 +154,15 @@ async def test_a_peer_opened_tells_figures_that_add_up_settings_and_last_lines(s
             await console.press("escape")
             await console.sees(">  192.168.1.20")
         engine.changes.clear()
+
+
+async def test_a_line_is_shown_to_its_end(socket: Path) -> None:
+    engine = FakeEngine()
+    line = b'[{"Chip":1204,"Moment":"2026-06-13T10:41:47.8300000Z","TimingPoint":"Finish","Type":2,"Source":"chute"}]\r'
+    engine.talks["raceday", "192.168.1.20"] = m.Conversation(sent=(line,), received=())
+    async with console_on(socket, engine) as console:
+        await console.press("x", "down", "enter")
+        await console.sees('> [{"Chip":1204,"Moment":', '\n  Type":2,"Source":"chute"}]\\r')
 
 
 async def test_figures_that_do_not_add_up_are_not_hidden(socket: Path) -> None:
