@@ -167,7 +167,7 @@ class Sink(Export[S]):
             self.save()
 
     async def _load(self) -> None:
-        cursor = self.cursor()
+        cursor = self.begun()
         if cursor:
             self._start, self.place = cursor.start, cursor.sent
             self.marks = dict(cursor.counts)
@@ -318,6 +318,10 @@ class Sink(Export[S]):
     def cursor(self) -> Cursor | None:
         """How far it is by the journal, which is safe; None: that knows nothing."""
         return next((one for one in self.desk.cursors(self.settings.name) if one.peer == self.target), None)
+
+    def begun(self) -> Cursor | None:
+        """Where it goes on at the start; None: nobody has begun it."""
+        return self.cursor()
 
     @property
     def _journaled(self) -> int:

@@ -8,7 +8,7 @@ from console.codecs import tape
 from console.exports.export import ExportSettings
 from console.exports.printers import Command, Device, Printer, PrinterError
 from console.exports.sink import Records, Row, Sink, SinkError
-from console.model import Act, Passing, Phase
+from console.model import Act, Cursor, Passing, Phase
 
 JOB = 20
 """Rows of one job of a printer command: what is printed twice at most after a failure, or a kill."""
@@ -76,6 +76,17 @@ class TapeExport(Sink[TapeSettings]):
     def meant(self, row: Row) -> bool:
         """Of what operators did, phases and guns."""
         return row.word in ("phase", "gun") if isinstance(row, Act) else super().meant(row)
+
+    def begun(self) -> Cursor | None:
+        """The tape goes on where it was, whichever printer that was: a broken one is replaced in the middle of a race.
+        What another has printed is of its account."""
+        every = self.desk.cursors(self.settings.name)
+        last = max(every, key=lambda one: (one.sent, one.peer == self.target), default=None)
+        if last is None or last.peer == self.target:
+            return last
+        place = last.sent
+        aside = {"aside": last.counts.get("aside", 0)}
+        return Cursor(export=last.export, peer=self.target, start=place, sent=place, tcp=place, counts=aside)
 
     async def open(self) -> None:
         """Nothing is to be made ready: a printer shows what it is worth when it prints."""

@@ -147,6 +147,34 @@ async def test_without_paper_it_waits_and_goes_on_from_there(tmp_path: Path) -> 
     assert sum(line.startswith("=") for line in printer.lines()) == 2, "one head"
 
 
+async def test_another_printer_goes_on_where_the_broken_one_was(tmp_path: Path) -> None:
+    desk = RecordsDesk(tmp_path)
+    (tmp_path / "spare").mkdir()
+    first, spare = Printer(tmp_path), Printer(tmp_path / "spare")
+    async with at_work(make(desk, printer=first.command)) as export:
+        desk.add(2)
+        await until(lambda: export.state().acked == 2)
+        first.paper.rename(tmp_path / "used up")
+        rows = desk.add(3)
+        await until(lambda: export.state().state == "down" and export.state().waiting == 3)
+    desk.act("phase", phase="CLOSED")
+    async with at_work(make(desk, printer=spare.command)) as export:
+        await until(lambda: export.state().acked == 3)
+        assert [fate for row in (rows[0], desk.feed.passings[0]) for _, fate in export.fate(row)] == [
+            "sent",
+            "came before this export",
+        ]
+    (tmp_path / "used up").rename(first.paper)
+    async with at_work(make(desk, printer=first.command)) as export:
+        desk.add(1)
+        await until(lambda: export.state().acked == 1)
+        assert export.state().journaled == 1, "of this printer, since it prints again"
+    assert bibs(spare.lines()) == [3, 4, 5]
+    assert sum("phase CLOSED" in line for line in spare.lines()) == 1
+    assert spare.lines()[0] == "=" * 40, "a new roll begins with a head"
+    assert bibs(first.lines()) == [1, 2, 6]
+
+
 async def test_commands_that_are_not_there_or_do_not_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.exports.printers.JOB_WITHIN", 0.05)
     desk = RecordsDesk(tmp_path)
