@@ -47,8 +47,11 @@ class ExportDesk:
             )
         if not call.values:
             raise ValueError("nothing to change: give KEY=VALUE; an empty value brings the default back")
-        if asks := self._asks(call.name, call.yes, "They may connect again at once."):
+        left = self._left_behind(settings, call.values)
+        if asks := self._asks(call.name, call.yes, left or "They may connect again at once."):
             return asks
+        if left and call.yes != call.name:
+            return m.Asks(question=left, name=call.name, typed=False)
         values = typed(settings.type, call.values)
         await self._rewrite(lambda file: file.change(call.name, values), who)
         now = {option.key: option for option in options(settings.type, self._settings(call.name))}
@@ -67,6 +70,18 @@ class ExportDesk:
         await self._rewrite(lambda file: file.remove(call.name), who)
         text = f"export {call.name} removed; its account stays in the journal: added again, it goes on from there"
         return m.Done(text=text)
+
+    def _left_behind(self, settings: "ExportSettings", values: dict[str, str]) -> str:
+        """What is to be said before an export turns to another program that gets only what happens from then on."""
+        state = self._state(settings.name)
+        moves = settings.connect and values.get("connect", settings.connect) != settings.connect
+        if not moves or settings.newcomers == "all" or not (state.waiting or state.held):
+            return ""
+        return (
+            f"{state.waiting} waiting and {state.held} held passings stay unsent: they are for {settings.connect}. "
+            f"A program at another address gets what happens from now on; `racedeck resend {settings.name}` sends it "
+            "what came before, once it is connected."
+        )
 
     def _asks(self, name: str, yes: str, what: str) -> m.Asks | None:
         """The question before clients are dropped in a race."""

@@ -8,8 +8,21 @@ from console.config import load
 from console.control.client import AskedError, RefusedError
 from console.exit import Exit
 from console.model import Phase
+from console.simulators.port import TcpPort
 from console.simulators.scoring import Scoring
-from tests.faults.rig import at_work, engine, export, free_port, incidents, until_open, until_state
+from console.simulators.scoring_tsv2 import ScoringTsv2
+from tests.faults.rig import (
+    Sender,
+    at_work,
+    cp545_line,
+    engine,
+    export,
+    free_port,
+    incidents,
+    plugged,
+    until_open,
+    until_state,
+)
 
 
 async def test_an_export_from_the_command_line(tmp_path: Path) -> None:
@@ -77,6 +90,40 @@ async def test_an_export_from_the_command_line(tmp_path: Path) -> None:
             assert problem in ran.err
         assert (await client.refresh()).exports == ()
         assert (await client.add_export("b", {"type": "tsv1", "listen": f"127.0.0.1:{other}"})).ok
+
+
+async def test_a_target_is_not_changed_over_what_waits_for_it_without_a_word(tmp_path: Path) -> None:
+    """The new one gets what comes from then on, and what came before when it is asked for."""
+    port, here, there = TcpPort.listen(), free_port(), free_port()
+    device = Sender(port, cp545_line)
+    settings = f"""
+[[device]]
+name = "start"
+type = "thcom"
+address = "{port.where}"
+point = "Start"
+
+[[export]]
+name = "scoring"
+type = "tsv2"
+connect = "127.0.0.1:{here}"
+"""
+    async with plugged(port), engine(tmp_path, settings) as (one, client), at_work(device):
+        await until_state(client, lambda state: export(state, "scoring").state == "down")
+        device.send(3)
+        await until_state(client, lambda state: export(state, "scoring").waiting == 3)
+        moved = ("export", "set", "scoring", f"connect=127.0.0.1:{there}")
+        ran = await one.racedeck(*moved)
+        assert ran.status == Exit.REFUSED
+        assert f"3 waiting and 0 held passings stay unsent: they are for 127.0.0.1:{here}." in ran.err
+        assert "`racedeck resend scoring`" in ran.err
+        assert (await one.racedeck("export", "set", "scoring", "batch_interval=1")).status == Exit.OK
+        assert (await one.racedeck(*moved, "--yes", "scoring")).status == Exit.OK
+        scoring = ScoringTsv2(f"127.0.0.1:{there}", listens=True)
+        async with at_work(scoring.run()):
+            await until_state(client, lambda state: export(state, "scoring").state == "up")
+            ran = await one.racedeck("resend", "scoring", "--all")
+            assert (ran.status, ran.err) == (Exit.OK, "3 sent again\n")
 
 
 async def test_what_a_console_is_refused(tmp_path: Path) -> None:
