@@ -123,9 +123,10 @@ class Session(Pump):
     def unanswered(self, what: str) -> str:
         """Tell the operator that we are not let in, and what to check; returns the words."""
         where, program = self.peer.address, self.conversation.identity.program
+        known = "which most do" if program == "SimpleClient" else "and most know 'SimpleClient'"
         text = (
-            f"{where} {what}: some servers answer only to program names that they know (`program` is {program!r}; most "
-            "know 'SimpleClient'); else check that it is a CTP01 server, and the right port"
+            f"{where} {what}: some servers answer only to program names that they know (`program` is {program!r}, "
+            f"{known}); else check that it is a CTP01 server, and the right port"
         )
         if self.conversation.server:
             text = (

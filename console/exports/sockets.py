@@ -186,7 +186,8 @@ class SocketExport(ServingExport[S]):
         if self._dialler:
             pass  # which says it once, and not at every attempt
         elif missing:
-            self._trouble(Level.WARNING, f"{peer.address} is gone and has not taken {missing} {self.counted}: {reason}")
+            count = f"{missing} {self.counted if missing > 1 else self.counted[:-1]}"
+            self._trouble(Level.WARNING, f"{peer.address} is gone and has not taken {count}: {reason}")
         elif peer.verdict in (Verdict.DEAD, Verdict.HOPELESS):
             self._trouble(Level.WARNING, f"{peer.address} was dropped: {reason}")
         self._cursors.save(account)
