@@ -1,40 +1,22 @@
 """`racedeck phase`, `gun`, `bib`, `undo`, `take-over`, `send`: what an operator does, from the command line."""
 
 import argparse
-import asyncio
 import re
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, tzinfo
-from typing import TypeVar
 
 from console.codecs.columns import plain
 from console.commands import show
-from console.commands.attach import Where, connect
+from console.commands.attach import with_client
 from console.control.client import AskedError, Client, Done, RefusedError
 from console.exit import Exit, Failure
 from console.model import SECOND, CommandInfo, Phase
 from console.timing.bind import find_zone, local_to_utc, nearest_day
 
-T = TypeVar("T")
-
-
-def _do(args: argparse.Namespace, act: Callable[[Client], Awaitable[T]]) -> T:
-    """Attach, act, detach."""
-
-    async def run() -> T:
-        client = await connect(Where(args.config, args.state_dir))
-        try:
-            return await act(client)
-        finally:
-            client.close()
-
-    return asyncio.run(run())
-
 
 def phase(args: argparse.Namespace) -> int:
     """Set the phase of the event."""
-    print(_do(args, lambda client: client.phase(Phase(args.phase.upper()))).text, file=sys.stderr)
+    print(with_client(args, lambda client: client.phase(Phase(args.phase.upper()))).text, file=sys.stderr)
     return Exit.OK
 
 
@@ -45,7 +27,7 @@ def gun(args: argparse.Namespace) -> int:
         zone = find_zone(client.state.timezone)
         return await client.gun(gun_time(args.time, client.state.now, zone), args.device)
 
-    print(_do(args, fire).text, file=sys.stderr)
+    print(with_client(args, fire).text, file=sys.stderr)
     return Exit.OK
 
 
@@ -77,13 +59,13 @@ def bib(args: argparse.Namespace) -> int:
     given = args.bib or ""
     if not args.none and not given.strip():
         raise Failure(Exit.USAGE, "an empty bib: to say that it is nobody's, give --none")
-    print(_do(args, lambda client: client.set_bib(args.passing, given)).text, file=sys.stderr)
+    print(with_client(args, lambda client: client.set_bib(args.passing, given)).text, file=sys.stderr)
     return Exit.OK
 
 
 def undo(args: argparse.Namespace) -> int:
     """Take back the newest bib that this operator gave."""
-    print(_do(args, lambda client: client.undo()).text, file=sys.stderr)
+    print(with_client(args, lambda client: client.undo()).text, file=sys.stderr)
     return Exit.OK
 
 
@@ -92,7 +74,9 @@ def take_over(args: argparse.Namespace) -> int:
     numbers = tuple(args.passings)
     if args.test and numbers:
         raise Failure(Exit.USAGE, "--test takes all that came during TEST: give it without numbers")
-    print(_do(args, lambda client: client.take_over(args.device, numbers, test=args.test)).text, file=sys.stderr)
+    print(
+        with_client(args, lambda client: client.take_over(args.device, numbers, test=args.test)).text, file=sys.stderr
+    )
     return Exit.OK
 
 
@@ -106,7 +90,7 @@ def send(args: argparse.Namespace) -> int:
         return await client.command(args.device, words, yes=args.yes)
 
     try:
-        done = _do(args, order)
+        done = with_client(args, order)
     except AskedError as error:
         agree = f"to send it all the same, add --yes {error.name}"
         raise Failure(Exit.REFUSED, f"{error}\nNothing was sent; {agree}") from None
@@ -128,7 +112,7 @@ def _commands(args: argparse.Namespace) -> int:
             raise Failure(Exit.FAILED, f"no device {args.device!r}; there is {', '.join(devices)}")
         return devices[args.device]
 
-    found = _do(args, look)
+    found = with_client(args, look)
     for one in found:
         row = {"command": one.words, "arguments": [arg.name for arg in one.arguments], "help": one.help}
         risks = " (changes it)" * one.changes

@@ -1,13 +1,19 @@
 """Reaching an engine: find it, start one where none runs, attach."""
 
+import argparse
+import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
 from console import places
 from console.control.client import Client, EngineGoneError
 from console.exit import Exit, Failure
+
+T = TypeVar("T")
 
 READY_WITHIN = 20.0
 """Seconds a starting engine has to say that it is ready, or why not."""
@@ -51,6 +57,19 @@ async def connect(where: Where, *, observe: bool = False) -> Client:
         return await Client.connect(where.socket(), observe=observe)
     except EngineGoneError:
         raise Failure(Exit.NO_ENGINE, f"no engine runs for {where.config}; `racedeck` starts one") from None
+
+
+def with_client(args: argparse.Namespace, act: Callable[[Client], Awaitable[T]]) -> T:
+    """Attach, act, detach."""
+
+    async def run() -> T:
+        client = await connect(Where(args.config, args.state_dir))
+        try:
+            return await act(client)
+        finally:
+            client.close()
+
+    return asyncio.run(run())
 
 
 def start_engine(where: Where) -> None:

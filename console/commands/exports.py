@@ -1,19 +1,15 @@
 """`racedeck export`: which there are, and how they stand; add, change, remove, pause one; skip what waits."""
 
 import argparse
-import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
 
 from console.codecs.columns import plain
 from console.commands import show
-from console.commands.attach import Where, connect
+from console.commands.attach import with_client
 from console.control.client import AskedError, Client, Done
 from console.exit import Exit, Failure
 from console.model import ExportState, PeerState
-
-T = TypeVar("T")
 
 
 def list_(args: argparse.Namespace) -> int:
@@ -117,16 +113,3 @@ def _do(args: argparse.Namespace, act: Callable[[Client], Awaitable[Done]]) -> i
         raise Failure(Exit.REFUSED, f"{error}\nNothing was changed; {agree}") from None
     print(plain(done.text), file=sys.stderr)
     return Exit.OK
-
-
-def with_client(args: argparse.Namespace, act: Callable[[Client], Awaitable[T]]) -> T:
-    """Attach, act, detach."""
-
-    async def run() -> T:
-        client = await connect(Where(args.config, args.state_dir))
-        try:
-            return await act(client)
-        finally:
-            client.close()
-
-    return asyncio.run(run())

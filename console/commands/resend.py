@@ -6,7 +6,7 @@ from datetime import tzinfo
 
 from console.codecs.columns import plain
 from console.commands.act import gun_time
-from console.commands.exports import with_client
+from console.commands.attach import with_client
 from console.control.client import Client, Done
 from console.exit import Exit, Failure
 from console.model import Selection
