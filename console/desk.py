@@ -13,7 +13,7 @@ from console import places
 from console.config import Settings
 from console.control.server import Server
 from console.exports.export import Feed
-from console.exports.sink import Newest
+from console.exports.records import Newest
 from console.journal.journal import Journal, JournalFullError
 from console.journal.reader import Reader
 from console.model import (

@@ -15,7 +15,8 @@ from msgspec import Meta
 from console.codecs import columns, gsm_log
 from console.exports.append import FAREWELL, AppendFile, FileError, TouchedError, apart
 from console.exports.export import ExportSettings
-from console.exports.sink import Records, Row, Sink, SinkError, StartOverError
+from console.exports.records import Records, Row
+from console.exports.sink import Sink, SinkError, StartOverError
 from console.model import SECOND, Direction, Frame, Incident, Level, Passing
 
 SEPARATORS = {"passings": ",", "frames": ",", "gsm-interface": gsm_log.SEPARATOR}

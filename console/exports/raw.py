@@ -11,7 +11,7 @@ from console.exports.delivery import Hold, Unmapped
 from console.exports.export import Desk, ExportSettings
 from console.exports.peer import Peer
 from console.exports.reads import MANY
-from console.exports.sink import Records
+from console.exports.records import Records
 from console.exports.sockets import RETRY_EVERY, SocketExport
 from console.journal.reader import UNREADABLE
 from console.links.pty import Pty

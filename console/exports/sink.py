@@ -4,16 +4,14 @@ import asyncio
 import heapq
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Protocol, TypeAlias, TypeVar
-
-from msgspec import Struct
+from typing import TypeVar
 
 from console.exports.chosen import Chosen
-from console.exports.export import Desk, Export, ExportSettings
+from console.exports.export import Export, ExportSettings
 from console.exports.figures import SLOW_AFTER, figures
+from console.exports.records import Newest, Records, Row
 from console.exports.steering import Steering
-from console.model import SECOND, Act, Cursor, ExportState, Frame, Incident, Level, Passing, PeerState
+from console.model import SECOND, Cursor, ExportState, Frame, Level, Passing, PeerState
 
 BATCH = 500
 """Rows read at once."""
@@ -29,40 +27,6 @@ AGAIN = 0.5
 
 HANGS = 10.0
 """Seconds without an answer after which that becomes an incident."""
-
-Row: TypeAlias = Passing | Frame | Incident | Act
-
-
-class Newest(Struct, frozen=True, kw_only=True):
-    """The highest numbers that are safe in the journal; 0: none."""
-
-    frames: int
-    passings: int
-    incidents: int
-    acts: int
-
-
-class Records(Desk, Protocol):
-    """What the engine does for an export of more than passings."""
-
-    @property
-    def directory(self) -> Path:
-        """Where the event's files are."""
-
-    def newest(self) -> Newest:
-        """How far the journal has come."""
-
-    async def beyond(self, known: Newest) -> None:
-        """Wait until the journal has come further than `known`."""
-
-    async def frames(self, after: int, limit: int) -> list[Frame]:
-        """At most `limit` frames beyond `after`, in order."""
-
-    async def incidents_after(self, after: int, limit: int) -> list[Incident]:
-        """The same of incidents."""
-
-    async def acts(self, after: int, limit: int) -> list[Act]:
-        """The same of acts."""
 
 
 class SinkError(Exception):

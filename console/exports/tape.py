@@ -7,7 +7,8 @@ from typing import ClassVar, Literal
 from console.codecs import tape
 from console.exports.export import ExportSettings
 from console.exports.printers import Command, Device, Printer, PrinterError
-from console.exports.sink import Records, Row, Sink, SinkError
+from console.exports.records import Records, Row
+from console.exports.sink import Sink, SinkError
 from console.model import Act, Cursor, Passing, Phase
 
 JOB = 20

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from console.exports.sink import Newest
+from console.exports.records import Newest
 from console.model import Act, Direction, Frame, Incident, Level
 from tests.exports.desk import MemoryDesk
 

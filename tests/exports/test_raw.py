@@ -11,7 +11,7 @@ import pytest
 from console.config import SettingsError
 from console.exports import export_class
 from console.exports.raw import Raw, RawSettings
-from console.exports.sink import Newest
+from console.exports.records import Newest
 from console.model import Act, Direction, Frame, Incident, Selection, Status
 from tests.exports.desk import Client, MemoryDesk, passing, running, until
 from tests.exports.settings import loaded
