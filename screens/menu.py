@@ -77,5 +77,5 @@ def _block(commands: Sequence[CommandInfo], width: int, most: int) -> list[Line]
 
 
 def _name(command: CommandInfo) -> str:
-    """Its words; with what they mean, where the manual has only codes."""
-    return f"{command.words} {command.help}" if command.words.startswith("#") else command.words
+    """Its words; where the manual has only codes, what it does."""
+    return command.help if command.words.startswith("#") else command.words

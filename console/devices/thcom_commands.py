@@ -125,10 +125,10 @@ DOWNLOAD = CommandInfo(
 
 HOSTS = (
     _host("#ID", "give the serial number", wants=_wants("ID", Ident)),
-    _host("#SN", "give serial number, type and version", key="v", wants=_wants("SN", Serial)),
-    _host("#!T", "give the synchro time: now, and one second", key="t", wants=_wants("!T", Synchro)),
+    _host("#SN", "serial, type and version", key="v", wants=_wants("SN", Serial)),
+    _host("#!T", "synchro time: now, and one second", key="t", wants=_wants("!T", Synchro)),
     _host("#PL", "print a line", (_of("text", "up to 24 characters", rest=True), text(24)), key="p"),
-    _host("#BM", "broadcast a text to all ports", (_of("text", "up to 32 characters", rest=True), text(32)), key="m"),
+    _host("#BM", "broadcast text to all ports", (_of("text", "up to 32 characters", rest=True), text(32)), key="m"),
     _host("#SLR", "start list: clear it", changes=True),
     _host(
         "#SLA",
@@ -150,7 +150,7 @@ HOSTS = (
     _host("#EE", "event messages off or on (016 says which)", (_of("X", "0 off, 1 on", "0", "1"), str), changes=True),
     _host(
         "#RP",
-        "read a parameter",
+        "read parameter",
         (_of("III", "its number, as 001 precision, 025 power, 026 next bib, 038 memory", rest=True), field),
         key="e",
         wants=_wants_parameter,
@@ -158,7 +158,7 @@ HOSTS = (
     ),
     _host(
         "#WP",
-        "write a parameter",
+        "write parameter",
         (_of("III", "its number"), field),
         (_of("value", "as the manual writes it", rest=True), text(64)),
         key="P",
@@ -182,7 +182,7 @@ HOSTS = (
     ),
     _host(
         "#WC 003",
-        "open a timing mode",
+        "open timing mode",
         (_of("XX", "number of the mode, as in parameter 002"), number(2, 0, 99)),
         key="M",
         changes=True,
@@ -218,7 +218,7 @@ HOSTS = (
     ),
     _host(
         "#WC 008",
-        "trigger a manual input: fires an impulse, or begins a synchro",
+        "fire an impulse on a manual input, or begin a synchro",
         (_of("XX", "number of the input", default="01"), number(2, 1, 99)),
         key="T",
         changes=True,
@@ -240,7 +240,7 @@ HOSTS = (
     ),
     _host(
         "#WC 013",
-        "re-identify a time: another bib, 0 none, C cancelled",
+        "re-identify time: another bib, 0 none, C cancelled",
         (CHANNEL, channel),
         (SEQUENCE, number(4, 0, 9999)),
         (_of("NNNN", "bib; 0 removes it; C cancels the time"), new_bib),
@@ -261,7 +261,7 @@ HOSTS = (
     ),
     _host(
         "#WC 015",
-        "duplicate a time for a second bib",
+        "duplicate time for a second bib",
         (CHANNEL, channel),
         (SEQUENCE, number(4, 0, 9999)),
         (_of("XXXX", "bib that has the time"), number(4, 0, 9999)),
@@ -272,7 +272,7 @@ HOSTS = (
     ),
     _host(
         "#WC 016",
-        "which event messages it sends",
+        "event messages: which it sends",
         (_of("XX", "hex: 01 parameters, 02 display, 04 keys and beeps, 08 others"), mask(2)),
         key="E",
         changes=True,

@@ -8,6 +8,9 @@ STATUS = ("025", "026", "006", "034", "038")
 _POWER = re.compile(r"([0-9A-Fa-f]{2}) (\d{3})(?: (\d{1,3}))?(?: .*)?", re.ASCII)
 _GSM = re.compile(r"([0-9A-Fa-f]{2})(?: ([0-4]))?(?: .*)?", re.ASCII)
 
+_BARE = re.compile(r"[0-9A-Fa-f]+", re.ASCII)
+"""A number alone, whose meaning is not documented."""
+
 _GSM_BITS = ("enabled", "network", "APN", "server connected", "login accepted", "LOGIN REJECTED", "", "ERROR")
 """Bit 6 tells which of the two settings is used."""
 
@@ -21,6 +24,8 @@ def told(number: str, value: str) -> str:
             return str(int(value)) if re.fullmatch(r"\d{1,4}", value, re.ASCII) else value
         case "034":
             return _gsm(value)
+        case "006" | "038" if _BARE.fullmatch(value):
+            return f"raw {value}"
     return value
 
 

@@ -68,7 +68,8 @@ async def test_status_at_a_glance(bench: Bench) -> None:
     reply = await ask(bench.driver, "STATUS")
     gsm = "enabled, network, APN, server connected, login accepted, settings 1, signal 3 of 4"
     assert reply.text == (
-        f"CP545 04811 VB10; power 6.9 V, 45 %, flags 01; next bib 1; inputs blocked 00; GSM status {gsm}; memory 099"
+        "CP545 04811 VB10; power 6.9 V, 45 %, flags 01; next bib 1; inputs blocked raw 00; "
+        f"GSM status {gsm}; memory raw 099"
     )
     assert bench.driver.facts == {
         "type": "CP545",
@@ -77,9 +78,9 @@ async def test_status_at_a_glance(bench: Bench) -> None:
         "docking": "00540 VA02",
         "power": "6.9 V, 45 %, flags 01",
         "next bib": "1",
-        "inputs blocked": "00",
+        "inputs blocked": "raw 00",
         "GSM status": gsm,
-        "memory": "099",
+        "memory": "raw 099",
     }
     assert bench.wire.data == ["#SN", "#RP 025", "#RP 026", "#RP 006", "#RP 034", "#RP 038"]
 
