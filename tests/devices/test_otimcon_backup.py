@@ -268,8 +268,9 @@ async def test_a_lost_link_and_stop_end_it(monkeypatch: pytest.MonkeyPatch, tmp_
             with pytest.raises(ConnectionError, match="stopped by ann"):
                 await downloading
             assert desk.state.job is None
+            before = len(desk.desk.sent())
             downloading = desk.ordered("GET BACKUP")
-            await until(lambda: desk.state.job)
+            await until(lambda: "GET CTRL" in desk.desk.sent()[before:])
         with pytest.raises(ConnectionError, match="the link was lost"):
             await downloading
         assert desk.state.job is None
