@@ -209,9 +209,10 @@ class Options(Struct, frozen=True, kw_only=True):
         return self.guntimes or not self.push
 
 
-def in_words(options: Options) -> str:
-    """The options as the operator sees them."""
-    words = ["push" if options.push else "pull", f"times {options.time}", options.layout.code]
+def in_words(options: Options, zone: tzinfo) -> str:
+    """The options as the operator sees them, and in which zone the times are: wrong ones are what users meet most."""
+    times = f"times {options.time}" + ("" if options.time is TimeFormat.UNIX else f" in {zone}")
+    words = ["push" if options.push else "pull", times, options.layout.code]
     words += [name for name, on in (("guns", options.guns), ("acks", options.acks)) if on]
     words += [f"authentication {options.authentication}"] if options.authentication is not Authentication.NONE else []
     words += ["single location"] if options.single else []

@@ -309,7 +309,7 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         talk = next((one.conversation for one in self._sessions() if one.conversation.ready), None)
         if not talk:
             return state
-        notes = [f"{talk.server}: {in_words(talk.options)}"]
+        notes = [f"{talk.server}: {in_words(talk.options, self._zone)}"]
         waiting = [one for one, place in self._account.places.items() if place.newest > place.sent.number]
         if talk.options.push and (idle := [one for one in waiting if not talk.streaming.get(one)]):
             notes.append(f"not started by the server: {', '.join(idle)}")

@@ -93,7 +93,8 @@ def test_the_forwarders_session() -> None:
     ready, announce, begin = begun
     assert isinstance(ready, Ready)
     assert ready.server == "ChronoTrack2RMForwarder v1.1.4"
-    assert in_words(ready.options) == "push, times iso, CT01_33, guns"
+    assert in_words(ready.options, PARIS) == "push, times iso in Europe/Paris, CT01_33, guns"
+    assert in_words(Options(time=TimeFormat.UNIX), UTC) == "pull, times unix, CT01_33, guns"
     assert announce == Announce(("finish",))
     assert begin == Begin("finish", None)
 
