@@ -72,7 +72,7 @@ class Engine(Desk):
 
     async def run(self, ready: asyncio.Event | None = None) -> None:
         """Start everything, serve, stop everything. Raises EngineError or SettingsError where it cannot start."""
-        self.settings = config.load(self.config_file)
+        self.settings = self.as_read = config.load(self.config_file)
         directory = places.event_directory(self.state_directory, self.settings.event.name)
         with only_engine_of(directory):
             path = places.socket_path(self.state_directory, self.settings.event.name)
@@ -164,6 +164,7 @@ class Engine(Desk):
 
     async def _apply(self, settings: Settings) -> None:
         """Make devices and exports what `settings` say; only what differs is touched."""
+        self.as_read = settings
         settings = self.its.complete(settings)
         mapped = [(one.name, one.type, one.points, one.point) for one in settings.devices]
         mended = mapped != [(one.name, one.type, one.points, one.point) for one in self.settings.devices]
@@ -241,7 +242,7 @@ class Engine(Desk):
             )
         if self._stopping.is_set():
             raise SettingsError(["the engine is stopping: the settings are read when it starts again"])
-        before, after = _by_name(self.settings), _by_name(settings)
+        before, after = _by_name(self.as_read), _by_name(settings)
         changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
         if await self._read_tags(settings):
             changed.append("tag table")

@@ -18,6 +18,7 @@ from console.devices.guard import question
 from console.dispatch import Dispatch
 from console.export_desk import ExportDesk
 from console.exports.fates import out
+from console.its.desk import ItsDesk
 from console.model import (
     SECOND,
     UNDO_NS,
@@ -65,6 +66,7 @@ class Office:
         self._dispatch = Dispatch(lambda: {name: one for name, (one, _) in engine.exports.items()}, engine.trouble)
         self._version = version("racedeck")
         self._exports = ExportDesk(engine)
+        self._its = ItsDesk(engine)
 
     def state(self) -> EngineState:
         """The whole picture, now."""
@@ -162,6 +164,10 @@ class Office:
                 return await self._exports.add(call, who)
             case m.EditExport():
                 return await self._exports.edit(call, who)
+            case m.SaveIts():
+                return await self._its.save(call, who)
+            case m.ConnectIts():
+                return await self._its.connect(call, who)
             case m.RemoveExport():
                 return await self._exports.remove(call, who)
             case m.Reload():
@@ -213,6 +219,7 @@ class Office:
                     before=call.before,
                     limit=min(call.limit, m.PAGE),
                     device=call.device,
+                    devices=call.devices,
                     direction=call.direction,
                     flawed=call.flawed,
                     text=call.text,

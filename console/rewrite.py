@@ -1,4 +1,4 @@
-"""Changes the settings for the operator: one `[[export]]` of the file; all else in it stays as it was typed.
+"""Changes the settings for the operator: one `[[export]]`, or `[its]`; all else in the file stays as it was typed.
 
 What changes is one stretch of text, in which tomlkit keeps the comments. tomlkit is not given the whole file: it moves
 sections together that stand apart. The result is checked as `racedeck config check` does before anything is written.
@@ -20,10 +20,11 @@ from tomlkit.exceptions import TOMLKitError
 from console.config import Settings, SettingsError, parse
 
 Values = Mapping[str, Any]
-"""Keys of an export as TOML knows them; None: the key goes, and its default holds."""
+"""Keys of a section as TOML knows them; None: the key goes, and its default holds."""
 
 _HEADER = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_.\"' -]+?)\s*\]\]?\s*(#.*)?")
 _ENTRY = re.compile(r"\s*\[\[\s*export\s*\]\]\s*(#.*)?")
+_ITS = re.compile(r"\s*\[\s*its\s*\]\s*(#.*)?")
 
 
 class SettingsFile:
@@ -40,7 +41,8 @@ class SettingsFile:
     def add(self, name: str, values: Values) -> Settings:
         """One more export, behind the others."""
 
-        def change(text: str, exports: list[dict[str, Any]]) -> str:
+        def change(text: str, wanted: dict[str, Any]) -> str:
+            exports = wanted["export"]
             if any(one.get("name") == name for one in exports):
                 raise self._wrong(f'there is an export "{name}" already')
             entry = {"name": name, **_given(values)}
@@ -53,17 +55,14 @@ class SettingsFile:
     def change(self, name: str, values: Values) -> Settings:
         """Other values for some keys of an export."""
 
-        def change(text: str, exports: list[dict[str, Any]]) -> str:
+        def change(text: str, wanted: dict[str, Any]) -> str:
+            exports = wanted["export"]
             number = self._number(name, exports)
             exports[number] = _given({**exports[number], **values})
             start, end = self._block(text, number, len(exports))
             document = tomlkit.parse(_ended(text[start:end]))
-            table: Any = document["export"][0]
-            for key, value in values.items():
-                if value is not None:
-                    table[key] = _item(value)
-                elif key in table:
-                    del table[key]
+            entry: Any = document["export"]
+            _set(entry[0], values)
             return text[:start] + tomlkit.dumps(document) + text[end:]
 
         return self._rewrite(change)
@@ -71,7 +70,8 @@ class SettingsFile:
     def remove(self, name: str) -> Settings:
         """One export less, with the comment lines that stand right above it."""
 
-        def change(text: str, exports: list[dict[str, Any]]) -> str:
+        def change(text: str, wanted: dict[str, Any]) -> str:
+            exports = wanted["export"]
             number = self._number(name, exports)
             start, end = self._block(text, number, len(exports))
             del exports[number]
@@ -85,9 +85,27 @@ class SettingsFile:
 
         return self._rewrite(change)
 
+    def change_its(self, values: Values) -> Settings:
+        """Other values for some keys of `[its]`, which is added where there is none."""
+
+        def change(text: str, wanted: dict[str, Any]) -> str:
+            new = "its" not in wanted
+            wanted["its"] = _given({**wanted.get("its", {}), **values})
+            block = _section(text, _ITS)
+            if block is None:
+                if not new:
+                    raise self._by_hand()
+                return _ended(text) + "\n[its]\n" + tomlkit.dumps(wanted["its"])
+            start, end = block
+            document = tomlkit.parse(_ended(text[start:end]))
+            _set(document["its"], values)
+            return text[:start] + tomlkit.dumps(document) + text[end:]
+
+        return self._rewrite(change)
+
     # --- parts ---
 
-    def _rewrite(self, change: Callable[[str, list[dict[str, Any]]], str]) -> Settings:
+    def _rewrite(self, change: Callable[[str, dict[str, Any]], str]) -> Settings:
         try:
             raw = self._real.read_bytes()
         except OSError as error:
@@ -98,7 +116,7 @@ class SettingsFile:
         wanted = tomllib.loads(text)
         exports = wanted.setdefault("export", [])
         try:
-            new = change(text, exports)
+            new = change(text, wanted)
             done = tomllib.loads(new)
         except (TOMLKitError, tomllib.TOMLDecodeError):
             raise self._by_hand() from None
@@ -175,13 +193,42 @@ class SettingsFile:
 
     def _by_hand(self) -> SettingsError:
         return self._wrong(
-            "this file is written in a way that cannot be changed here (each export under a [[export]] of its own is "
-            "what is expected): change it by hand, then `racedeck reload`"
+            "this file is written in a way that cannot be changed here (expected is each export "
+            "under a [[export]] of its own, and [its] under a heading of its own): change it by hand, then "
+            "`racedeck reload`"
         )
 
 
 def _given(values: Values) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _set(table: Any, values: Values) -> None:
+    """Write `values` into a table of tomlkit's."""
+    for key, value in values.items():
+        if value is not None:
+            table[key] = _item(value)
+        elif key in table:
+            del table[key]
+
+
+def _section(text: str, header: re.Pattern[str]) -> tuple[int, int] | None:
+    """From where to where the section under `header` stands, up to the next one, and without the comments in front of
+    that; None: there is none, or there are several."""
+    found: list[list[int]] = []
+    at = 0
+    inside = False
+    for line in text.splitlines(keepends=True):
+        bare = line.rstrip("\r\n")
+        if header.fullmatch(bare):
+            inside = True
+            found.append([at, at])
+        elif _HEADER.fullmatch(bare):
+            inside = False
+        at += len(line)
+        if inside and line.strip() and not line.lstrip().startswith("#"):
+            found[-1][1] = at
+    return (found[0][0], found[0][1]) if len(found) == 1 else None
 
 
 def _ended(block: str) -> str:

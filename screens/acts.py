@@ -16,6 +16,7 @@ from screens.bibs import Bibs
 from screens.detail import Answer
 from screens.device import Device
 from screens.dispatch import Dispatch
+from screens.its_setup import ItsSetup
 from screens.keys import Keys
 from screens.offered import Offered, show, take_over
 from screens.orders import Orders
@@ -51,6 +52,7 @@ class Acts(Keys):
         self._history: list[str] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.orders, self.bibs, self.dispatch = Orders(self), Bibs(self), Dispatch(self)
+        self.its = ItsSetup(self)
 
     # --- the engine ---
 

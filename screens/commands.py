@@ -302,6 +302,15 @@ def _export_words(picture: Picture, args: list[str]) -> Options:
     return _held_words(picture, args[1:]) if args[0] != "add" and (len(args) == 2 or args[0] == "skip") else {}
 
 
+async def _its(desk: Desk, args: list[str]) -> str:
+    view = desk.stack.its
+    if view in desk.stack.tabs:
+        desk.stack.show(view)
+    elif view not in desk.stack.over:
+        desk.open(view)
+    return ""
+
+
 async def _ack(desk: Desk, args: list[str]) -> str:
     return await desk.acknowledge()
 
@@ -365,6 +374,7 @@ COMMANDS = (
         lambda picture, args: _devices(picture) if len(args) == 1 else {},
     ),
     Command("sheet [DEVICE] NAME", "show a table: " + " ".join(SHEETS[""]), _sheet, _sheet_words),
+    Command("its", "the link to ITS ONLINE TIMING: see it, configure it", _its),
     Command("ack", "acknowledge all alarms", _ack),
     Command("release EXPORT [PEER]", "send what is held", _release, _held_words),
     Command("skip EXPORT [PEER]", "drop what is held", _skip, _held_words),

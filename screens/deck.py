@@ -114,12 +114,15 @@ class Deck(Acts):
         return self.answer(event.key, event.character) or self._orders(event.character)
 
     def _orders(self, character: str | None) -> bool:
-        """A key of the device whose tab is on the screen, or of the exports."""
+        """A key of the device whose tab is on the screen, of the exports, or of the ITS tab."""
         view = self.stack.view
         if character is None or not self.state:
             return False
         device = self.picture.device(view.name) if isinstance(view, Device) else None
-        taken = self.orders.pressed(device, character) if device else self.dispatch.pressed(view, character)
+        if device:
+            taken = self.orders.pressed(device, character)
+        else:
+            taken = self.dispatch.pressed(view, character) or self.its.pressed(view, character)
         if taken:
             self.acted()
         return taken

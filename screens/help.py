@@ -53,6 +53,12 @@ KEYS = (
         ("t  R", "tell scoring: what went out and has changed since; the day's report"),
     )),
     ("on the Log tab", (("i", "incidents instead of frames, and back"),)),
+    ("on the ITS tab (:its)", (
+        ("e", "edit the configuration; nothing is changed before it is saved"),
+        ("R  S  C", "reset what was typed, save it, connection: connect anew"),
+        ("Tab", "FRAMES, or the MATERIAL LIST"),
+        ("?", "what is not confirmed about the server, why it refuses, other ways"),
+    )),
 )  # fmt: skip
 """What the keys do, by where they do it."""
 

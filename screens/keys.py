@@ -190,6 +190,9 @@ class Keys(App[int], inherit_bindings=False):
         elif isinstance(pane, Table) and self.state and (name := pane.current(self.picture)):
             if pane is self.stack.race.devices:
                 self.stack.show_device(name)
+            elif pane is self.stack.its.material:
+                if device := self.stack.its.material.device(name, self.picture):
+                    self.stack.show_device(device)
             else:
                 self.stack.exports.go(Row(name))
                 self.stack.show(self.stack.exports)

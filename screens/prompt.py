@@ -24,6 +24,7 @@ class Prompt:
         complete: Callable[[str], tuple[str, Options]] | None = None,
         history: list[str] | None = None,
         single: bool = False,
+        secret: bool = False,
         above: Callable[[int], list[Line]] = lambda width: [],
         back: Callable[[], None] = lambda: None,
         answers: tuple[tuple[str, str], ...] = (("Enter", "do it"), ("Esc", "back")),
@@ -42,6 +43,8 @@ class Prompt:
         self._past = len(self._history)
         self._single = single
         """One character answers it."""
+        self._secret = secret
+        """What is typed is not shown, and not kept."""
         self._above = above
         self._back = back
 
@@ -94,7 +97,7 @@ class Prompt:
 
     def _answer(self) -> None:
         self.open = False
-        if self.text.strip() and self._history[-1:] != [self.text]:
+        if not self._secret and self.text.strip() and self._history[-1:] != [self.text]:
             self._history.append(self.text)
         self._done(self.text)
 
@@ -115,7 +118,7 @@ class Prompt:
         label = fit(self.label, min(len(self.label), width - 8)) if width > 8 else ""
         room = max(8, width - len(label) - 2)
         start = max(0, self._at - room + 1)
-        shown = self.text[start : start + room]
+        shown = ("*" * len(self.text) if self._secret else self.text)[start : start + room]
         at = self._at - start
         line: Line = [
             (label, "head"),

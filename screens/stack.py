@@ -3,6 +3,7 @@
 from console.model import EngineState
 from screens.device import Device
 from screens.exports import Exports
+from screens.its import Its
 from screens.log import Log
 from screens.race import Race
 from screens.timemachine import TimeMachine
@@ -16,7 +17,9 @@ class Stack:
     """The tabs, and the views on top of the front one."""
 
     def __init__(self) -> None:
-        self.race, self.log, self.exports = Race(), Log(), Exports()
+        self.race, self.log, self.exports, self.its = Race(), Log(), Exports(), Its()
+        self._linked = False
+        """The settings have the link to ITS ONLINE TIMING."""
         self.front = 0
         """Number of the front tab, from the left."""
         self.over: list[View] = []
@@ -26,9 +29,12 @@ class Stack:
     def take(self, state: EngineState) -> None:
         """One tab per device; the front tab stays in front."""
         wanted = {device.name: TABS.get(device.type, Device) for device in state.devices}
-        if list(wanted.items()) == [(name, type(view)) for name, view in self._devices.items()]:
+        linked = state.its is not None
+        same = list(wanted.items()) == [(name, type(view)) for name, view in self._devices.items()]
+        if same and linked is self._linked:
             return
         front = self.tabs[self.front]
+        self._linked = linked
         known = self._devices
         self._devices = {
             name: known[name] if type(known.get(name)) is tab else tab(name) for name, tab in wanted.items()
@@ -38,7 +44,8 @@ class Stack:
     @property
     def tabs(self) -> list[View]:
         """The views behind the tabs, from left to right."""
-        return [self.race, self.log, *self._devices.values(), self.exports]
+        its = [self.its] if self._linked else []
+        return [self.race, self.log, *self._devices.values(), *its, self.exports]
 
     @property
     def tab(self) -> View:

@@ -238,3 +238,38 @@ def test_every_option_says_what_it_is_for(path: Path) -> None:
     assert not {"listen", "networks"} & {one.key for one in options("ctp01")}
     with pytest.raises(LookupError, match="no export type 'tsv9'; there are "):
         options("tsv9")
+
+
+ITS = '[its]\nsoftware_id = "1007" # the PC\nuser = "u"\n# a timer\n[[its.material]]\nserial = "0084"\n'
+
+
+def test_its_is_added_at_the_end_and_then_changed_in_its_place(path: Path) -> None:
+    settings = file(path).change_its({"software_id": "1007", "user": "u", "server_port": 3001})
+    assert settings == load(path)
+    assert path.read_text() == TEXT + '\n\n[its]\nsoftware_id = "1007"\nuser = "u"\nserver_port = 3001\n'
+    file(path).change_its({"server_port": None, "user": 'v"'})
+    assert path.read_text() == TEXT + '\n\n[its]\nsoftware_id = "1007"\nuser = "v\\""\n'
+
+
+def test_its_keeps_its_comments_and_what_stands_below_it(path: Path) -> None:
+    path.write_text(TEXT + "\n\n" + ITS + "[[export]]\nname = 'last'\ntype = 'tsv1'\nlisten = '127.0.0.1:1'\n")
+    before = path.read_text()
+    file(path).change_its({"software_id": "1008", "server": "127.0.0.1"})
+    new = '[its]\nsoftware_id = "1008" # the PC\nuser = "u"\nserver = "127.0.0.1"\n# a timer\n'
+    assert path.read_text() == before.replace(ITS[: ITS.index("[[")], new)
+
+
+def test_its_that_cannot_be_is_not_written(path: Path) -> None:
+    for text in (TEXT, TEXT + "\n\n" + ITS):
+        path.write_text(text)
+        with pytest.raises(SettingsError, match="software_id"):
+            file(path).change_its({"software_id": "x", "user": "u"})
+        assert path.read_text() == text
+
+
+def test_its_in_another_form_is_left_alone(path: Path) -> None:
+    text = 'its = { software_id = "1007", user = "u" }\n' + TEXT
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=r"\[its\] under a heading of its own"):
+        file(path).change_its({"user": "v"})
+    assert path.read_text() == text

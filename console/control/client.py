@@ -123,6 +123,7 @@ class Client:
         before: int | None = None,
         limit: int = 200,
         device: str = "",
+        devices: tuple[str, ...] = (),
         direction: Direction | None = None,
         flawed: bool = False,
         text: str = "",
@@ -134,6 +135,7 @@ class Client:
             before=before,
             limit=limit,
             device=device,
+            devices=devices,
             direction=direction,
             flawed=flawed,
             text=text,
@@ -261,6 +263,14 @@ class Client:
     async def remove_export(self, name: str, *, yes: str = "") -> Done:
         """One export less. Raises AskedError."""
         return await self._ask(m.RemoveExport(name=name, yes=yes), m.Done)
+
+    async def save_its(self, values: dict[str, str], password: str = "", *, yes: str = "") -> Done:
+        """Configure the link to ITS ONLINE TIMING. Raises AskedError, as `command` does."""
+        return await self._ask(m.SaveIts(values=values, password=password, yes=yes), m.Done)
+
+    async def connect_its(self, *, yes: str = "") -> Done:
+        """Connect to ITS ONLINE TIMING anew. Raises AskedError."""
+        return await self._ask(m.ConnectIts(yes=yes), m.Done)
 
     async def steer(self, export: str, action: str, *, peer: str | None = None, yes: str = "") -> Done:
         """`pause` or `resume` an export, or `skip` what waits for all its peers, or for one.

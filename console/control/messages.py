@@ -75,6 +75,8 @@ class GetFrames(Struct, frozen=True, kw_only=True, tag="frames"):
     before: int | None = None
     limit: int = 200
     device: str = ""
+    devices: tuple[str, ...] = ()
+    """Where `device` is empty: only of these; none given: of all."""
     direction: Direction | None = None
     flawed: bool = False
     text: str = ""
@@ -242,6 +244,29 @@ class GetPeer(Struct, frozen=True, kw_only=True, tag="peer"):
     peer: str
 
 
+class SaveIts(Struct, frozen=True, kw_only=True, tag="save its"):
+    """The configuration of the link to ITS ONLINE TIMING, into the settings, and its password into the secrets; the
+    link starts anew with it. Answered with Done, or with Asks."""
+
+    values: dict[str, str]
+    """Keys of `[its]` -> values as they were typed; those that are not given stay."""
+    password: str = ""
+    """Empty: the one that there is stays."""
+    yes: str = ""
+    """The server: the operator has been asked."""
+
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"SaveIts(values={self.values!r}, yes={self.yes!r})"
+
+
+class ConnectIts(Struct, frozen=True, kw_only=True, tag="connect its"):
+    """Connect to ITS ONLINE TIMING anew, now. Answered with Done, or with Asks."""
+
+    yes: str = ""
+    """The server: the operator has been asked."""
+
+
 class Reload(Struct, frozen=True, kw_only=True, tag="reload"):
     """Read the settings again. Answered with Done, or with an error that names file and key."""
 
@@ -274,6 +299,8 @@ Call: TypeAlias = (
     | AddExport
     | EditExport
     | RemoveExport
+    | SaveIts
+    | ConnectIts
     | Reload
     | Stop
 )
@@ -292,6 +319,8 @@ CHANGES = (
     AddExport,
     EditExport,
     RemoveExport,
+    SaveIts,
+    ConnectIts,
     Reload,
     Stop,
 )

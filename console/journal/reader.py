@@ -59,6 +59,7 @@ class Reader:
         before: int | None = None,
         limit: int = 200,
         device: str = "",
+        devices: Sequence[str] = (),
         direction: Direction | None = None,
         flawed: bool = False,
         text: str = "",
@@ -67,6 +68,9 @@ class Reader:
         """A page of frames, ascending: the first beyond `after`, or the last before `before`, or the newest; `quiet`:
         without `CHATTER`, unless it is flawed."""
         where, args = _filters(device=device, direction=direction)
+        if devices and not device:
+            where.append(f"device IN ({', '.join('?' * len(devices))})")
+            args += devices
         if flawed:
             where.append("flaw != ''")
         elif quiet:

@@ -435,6 +435,14 @@ class FakeEngine:
                 if "10200" in values.get("listen", ""):
                     return m.Failed(reason='listen address "127.0.0.1:10200" is given 2 times')
                 return m.Done(text=f"export {name} added: {values}")
+            case m.SaveIts(values=values, yes=yes):
+                if values.get("server") == "refuse.me":
+                    return m.Failed(reason="racedeck.toml: [its]: server: no")
+                if "its" in self.changes and self.changes.get("phase", Phase.RACE) is Phase.RACE and not yes:
+                    return m.Asks(question="A race is running, and it is linked.", name="its", typed=False)
+                return m.Done(text=f"ITS configuration saved: {', '.join(values)}")
+            case m.ConnectIts():
+                return m.Done(text="connecting; the panel says how far it is")
             case m.SetGun() | m.Held() | m.Reload() | m.TakeOver():
                 return m.Done(text=f"{type(call).__name__} done", ok=None)
 
@@ -519,6 +527,7 @@ def _first(limit: int, rows: Iterator[Row]) -> Iterator[Row]:
 def _wanted(frame: Frame, call: m.GetFrames) -> bool:
     return (
         call.device in ("", frame.device)
+        and (not call.devices or frame.device in call.devices)
         and call.direction in (None, frame.direction)
         and (not call.flawed or bool(frame.flaw))
         and (not call.quiet or frame.label not in CHATTER or bool(frame.flaw))
