@@ -158,8 +158,9 @@ class _Reader:
         """The `[its]` section; its sources and exports join the others."""
         from console.its import section  # most settings have none, and need not wait for it
 
+        before = len(self.problems)
         its = section.read_section(table, self, devices)
-        if its:
+        if its and len(self.problems) == before:
             devices += section.sources(its)
             exports += section.exports(its)
         return its

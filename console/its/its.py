@@ -13,8 +13,10 @@ from console.codecs.thcom_link import Extended
 from console.devices.driver import DeviceSettings
 from console.devices.manager import endpoint_for
 from console.exports.sockets import SocketExport
-from console.its.connection import DEVICE, Connection, Login, User
+from console.its.connection import Connection, User
 from console.its.downlink import Downlink
+from console.its.intake import DEVICE
+from console.its.login import Login
 from console.its.settings import DISCOVERED, ItsSettings
 from console.its.source import SourceEndpoint, SourceSettings, settings_of
 from console.its.words import UNCONFIRMED

@@ -10,7 +10,7 @@ from console.codecs.columns import harmless
 from console.codecs.gsm_log import CONNECTED, NO_FRAME, NO_TIMER, GsmLog, is_passed_on, read
 from console.exports.csv_file import CsvFile, CsvSettings
 from console.exports.records import Records, Row
-from console.its.connection import DEVICE
+from console.its.intake import DEVICE
 from console.model import Direction, Frame
 
 MODELS = {True: "PC", False: "CP545"}

@@ -9,7 +9,7 @@ from msgspec import Struct, structs
 from console.devices.driver import DeviceSettings
 from console.exports.export import ExportSettings
 from console.exports.thcom_format import CHANNEL
-from console.its.connection import DEVICE
+from console.its.intake import DEVICE
 from console.its.its import SOFTWARE, is_ours
 from console.its.log import LogSettings
 from console.its.settings import FOUR_DIGITS, ItsSettings, Material, Send, Write

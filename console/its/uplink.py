@@ -24,7 +24,8 @@ from console.exports.pump import Pump
 from console.exports.resend import Again
 from console.exports.sockets import SocketExport
 from console.exports.thcom_format import ImpulseSettings, ThcomFormat
-from console.its.connection import Connection, Login
+from console.its.connection import Connection
+from console.its.login import Login
 from console.model import ExportState, Level, Passing
 
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ class Uplink(ThcomFormat[UplinkSettings], SocketExport[UplinkSettings]):
         """`#GC 2`: what has not gone out counts as skipped; it can be sent again."""
         count = self.skip([], device) + self.skip_waiting("the server (#GC 2)", device)
         if count:
-            told = f"{device}: the server had us empty our buffer (#GC 2): {count} passings were skipped; `racedeck"
-            self._trouble(Level.WARNING, f"{told} resend {self.settings.name} --peer {device} --from ..` sends them")
+            text = f"{device}: the server had us empty our buffer (#GC 2); passings skipped: {count}; resend them if wanted"
+            self._trouble(Level.WARNING, text)
 
     # --- what the operator sees ---
 
