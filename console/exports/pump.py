@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from console.exports.delivery import Account, Dropped, Flight, Hold, Unmapped, Verdict, Written
@@ -68,10 +68,7 @@ class Pump:
         while True:
             await self._gate()
             self.stir.clear()
-            releases, self.releases = self.releases, []
-            async for passing in read(self._feed, releases):
-                self._serve_released(passing)
-                await self._ready()
+            await self._release()
             batch = await read_on(self._feed, self.flight.position)
             while batch := [one for one in batch if one.seq > self.flight.position]:
                 self._serve(batch)
@@ -90,6 +87,15 @@ class Pump:
         """Let others have their turn, and wait until the next document is due."""
         await asyncio.sleep(max(0.0, self._next_document - time.monotonic()) if self._form.interval else 0)
         await self._gate()
+
+    async def _release(self) -> None:
+        """What was held goes first, and together: documents may have to wait for each other."""
+        releases, self.releases = sorted({*self.releases}), []
+        for first in range(0, len(releases), BATCH):
+            batch = [passing async for passing in read(self._feed, releases[first : first + BATCH])]
+            while batch:
+                del batch[: self._serve_released(batch)]
+                await self._ready()
 
     async def _go_on(self, again: Again) -> None:
         """A chunk of what is to be sent again; then it is the turn of what is new."""
@@ -134,17 +140,7 @@ class Pump:
 
     def _serve(self, batch: list[Passing]) -> int:
         """Write a chunk of `batch`; returns how many passings are dealt with."""
-        parts: list[bytes] = []
-        passings: list[Passing] = []
-        size = done = 0
-        while done < len(batch) and size < CHUNK:
-            passing = batch[done]
-            done += 1
-            part = self._part(passing)
-            if part is not None:
-                parts.append(part)
-                passings.append(passing)
-                size += len(part)
+        parts, passings, done = self._chunk(batch, self._part)
         self._write(parts, passings)
         self.account.underway.clear()
         position = self.flight.position = batch[done - 1].seq
@@ -153,6 +149,24 @@ class Pump:
             self.account.empty(position)
         self._form.kept(self.account)
         return done
+
+    @staticmethod
+    def _chunk(
+        batch: Sequence[Passing], part: Callable[[Passing], bytes | None]
+    ) -> tuple[list[bytes], list[Passing], int]:
+        """The first of `batch`, as many as one chunk takes: their parts, the passings that have one, and how many were
+        looked at."""
+        parts: list[bytes] = []
+        passings: list[Passing] = []
+        size = done = 0
+        while done < len(batch) and size < CHUNK:
+            passing = batch[done]
+            done += 1
+            if (encoded := part(passing)) is not None:
+                parts.append(encoded)
+                passings.append(passing)
+                size += len(encoded)
+        return parts, passings, done
 
     def _part(self, passing: Passing) -> bytes | None:
         """`passing` encoded, or None where it is not to be written now; it is counted in either case."""
@@ -173,17 +187,27 @@ class Pump:
                 self._form.unmapped(verdict)
         return None
 
-    def _serve_released(self, passing: Passing) -> None:
+    def _serve_released(self, batch: list[Passing]) -> int:
+        """Write a chunk of `batch`, out of turn; returns how many passings are dealt with."""
+        parts, passings, done = self._chunk(batch, self._part_released)
+        self._write(parts, passings, released=True)
+        self.account.underway.clear()
+        self._form.kept(self.account)
+        return done
+
+    def _part_released(self, passing: Passing) -> bytes | None:
+        """The same of one that was held, unless it is not to be written any more."""
         account, seq = self.account, passing.seq
         if seq not in account.released:
-            return
+            return None
         verdict = self._form.verdict(account, passing, forced=True)
         if isinstance(verdict, bytes):
-            self._write([verdict], [passing], released=True)
+            account.underway.add(seq)
             self._accept(passing)
-        elif not account.released[seq]:
+            return verdict
+        if not account.released[seq]:
             account.refuse(seq, verdict)
-        self._form.kept(account)
+        return None
 
     def _serve_again(self, again: Again, batch: list[Passing]) -> None:
         """Write a chunk of `batch` again, and count what cannot be written."""

@@ -123,8 +123,7 @@ class Deliveries(RuleBasedStateMachine):
         if batch:
             pump._serve(batch)
         releases, pump.releases = pump.releases, []
-        for seq in releases:
-            pump._serve_released(self.feed.passings[seq - 1])
+        pump._serve_released([self.feed.passings[seq - 1] for seq in sorted({*releases})])
         if pump.again:
             before = self.figures()
             pump._serve_again(pump.again, self.feed.passings[pump.again.at : pump.again.what.last][:limit])

@@ -247,7 +247,7 @@ async def test_one_that_never_reads_is_dropped_and_tried_again(monkeypatch: pyte
     async with at_work(export):
         await until(lambda: export.state().peers and export.state().peers[0].connected)
         desk.add(20_000)
-        await until(lambda: export.state().state == "stuck")
+        await until(lambda: export.state().state == "stuck" and export.state().journaled == 20_000)
         assert export.state().waiting > 10_000  # never read ahead of what it takes
         await until(lambda: any("took nothing for" in text for text in warnings(desk)))
         await until(lambda: export.state().peers[0].connected)

@@ -640,3 +640,21 @@ async def test_a_disk_that_does_not_give_what_is_there_is_asked_again(monkeypatc
             await until(lambda: asked >= 2)
         assert await chips(client, 1) == [1]
         await client.close()
+
+
+async def test_what_a_gun_lets_go_is_one_message() -> None:
+    """At one message in 60 s, live reads would wait for hours behind messages of one read each."""
+    desk = MemoryDesk()
+    export = make(desk, batch_interval=60.0)
+    async with running(export) as where:
+        client = await Client.connect(where)
+        await until(lambda: desk.saved)
+        desk.no_utc.update(range(1, 41))
+        desk.add(40)
+        await until(lambda: export.state().held == 40)
+        desk.no_utc.clear()
+        export.rebind()
+        await until(lambda: export.state().held == 0)
+        reads = json.loads(await client.message())
+        assert [read["Chip"] for read in reads] == list(range(1, 41))
+        await client.close()
