@@ -407,11 +407,22 @@ async def test_a_download_says_what_the_journal_made_of_it(bench: Bench, monkeyp
         lines = next(counts)
         return Retold(since=1, first=1, last=lines, lines=lines, new=lines // 20, repeats=lines - lines // 20)
 
+    monkeypatch.setattr("console.devices.comparison.COMMIT_WITHIN", 10.0)
     monkeypatch.setattr(bench.wire, "retold", retold)
     reply = await ask(bench.driver, "DOWNLOAD RUN 1")
     assert reply.data["new"] == 3
     assert reply.text.endswith("57 known, 3 never arrived: = shows them, + takes them over (racedeck take-over start)")
     assert bench.wire.told == [(Level.WARNING, reply.text)]
+
+
+async def test_a_download_says_what_came_during_test(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    raced(bench, 20)
+    told = iter((None, Retold(since=1, first=1, last=60, lines=60, repeats=58, test=2)))
+    monkeypatch.setattr(bench.wire, "retold", lambda: next(told))
+    reply = await ask(bench.driver, "DOWNLOAD RUN 1")
+    assert (reply.data["known"], reply.data["new"], reply.data["in test"]) == (58, 0, 2)
+    assert "58 known, 2 of them came during TEST: not taken over with the others" in reply.text
+    assert bench.wire.told == [(Level.NOTE, reply.text)], "nothing is lost: no warning"
 
 
 async def test_impulses_that_never_arrived_are_found(bench: Bench) -> None:
