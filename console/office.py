@@ -18,7 +18,7 @@ from console.devices.guard import question
 from console.dispatch import Dispatch
 from console.export_desk import ExportDesk
 from console.exports.fates import out
-from console.its.desk import ItsDesk
+from console.its_desk import ItsDesk
 from console.model import (
     SECOND,
     UNDO_NS,
