@@ -50,8 +50,9 @@ def replay(args: argparse.Namespace) -> int:
 
 
 async def _replay(path: Path, speed: float, *, tcp: bool) -> None:
-    from console.simulators.port import PtyPort, RecordingError, TcpPort
-    from console.simulators.port import replay as play
+    from console.simulators.port import PtyPort, TcpPort
+    from console.simulators.replay import RecordingError
+    from console.simulators.replay import replay as play
 
     names = _devices(path)
     if not names:

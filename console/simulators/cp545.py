@@ -27,13 +27,12 @@ from console.simulators.port import (
     Faults,
     MisbehavingPort,
     Port,
-    RecordingError,
     add_fault_arguments,
     add_port_arguments,
     faults_from,
     port_from,
-    replay,
 )
+from console.simulators.replay import RecordingError, replay
 
 CLIENTS = 4
 """Connections at once, over all ports."""

@@ -7,7 +7,13 @@ from argparse import ArgumentParser, Namespace
 from console.codecs import thcom
 from console.codecs.thcom_records import Command
 from console.exit import Exit, Failure
-from console.simulators.port import Port, RecordingError, add_fault_arguments, add_port_arguments, port_from, replay
+from console.simulators.port import (
+    Port,
+    add_fault_arguments,
+    add_port_arguments,
+    port_from,
+)
+from console.simulators.replay import RecordingError, replay
 
 ACCEPTED, REJECTED, UNSUPPORTED = "AK C", "AK F", "AK R"
 

@@ -12,12 +12,11 @@ from console.simulators.otimcon_card import NOBODY, field_of
 from console.simulators.otimcon_firmware import Station
 from console.simulators.otimcon_versions import MODES, VERSIONS, Firmware
 from console.simulators.port import (
-    RecordingError,
     add_fault_arguments,
     add_port_arguments,
     port_from,
-    replay,
 )
+from console.simulators.replay import RecordingError, replay
 
 RETOUCHES = 0.05
 """Share of the runners who hold their card there again, because they did not hear the bleep."""

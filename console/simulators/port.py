@@ -1,7 +1,6 @@
 """Where a simulated instrument plugs in: a pty, or a TCP port as a serial bridge gives, also a misbehaving one."""
 
 import asyncio
-import base64
 import fcntl
 import os
 import random
@@ -11,10 +10,8 @@ import tty
 from abc import ABC, abstractmethod
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from console.links.pty import point
@@ -337,49 +334,6 @@ class MisbehavingPort(Port):
     async def _drop(self) -> None:
         await self._port.drain()
         await self.drop()
-
-
-class RecordingError(ValueError):
-    """A recorded session that cannot be played; names the file, the line and what is wrong there."""
-
-
-class _Recorded(Struct):
-    """What a replay needs of one line of `racedeck dump frames --format json`."""
-
-    device: str
-    direction: str
-    wall: datetime
-    raw: str
-
-
-async def replay(port: Port, path: Path, speed: float = 1.0, device: str = "") -> int:
-    """Play what `device` (empty: every device) said in the recorded session `path`; returns the number of frames.
-
-    Gaps between frames are as recorded, divided by `speed`; 0: as fast as the port takes them. Raises RecordingError,
-    or OSError for the file.
-    """
-    if not speed >= 0:
-        raise RecordingError(f"speed {speed}: must not be below 0 (1 is as recorded, 0 as fast as it goes)")
-    decoder = msgspec.json.Decoder(_Recorded)
-    loop = asyncio.get_running_loop()
-    count, first, began = 0, None, loop.time()
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                frame = decoder.decode(line)
-                raw = base64.b64decode(frame.raw, validate=True)
-            except (msgspec.DecodeError, ValueError) as error:
-                raise RecordingError(f"{path}, line {number}: not a recorded frame: {error}") from None
-            if frame.direction != "rx" or device not in ("", frame.device):
-                continue
-            first = first or frame.wall
-            wait = began + (frame.wall - first).total_seconds() / speed - loop.time() if speed else 0
-            if wait > 0:
-                await asyncio.sleep(wait)
-            port.write(raw)
-            await port.drain()
-            count += 1
-    return count
 
 
 def add_fault_arguments(parser: ArgumentParser) -> None:

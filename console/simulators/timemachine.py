@@ -18,12 +18,11 @@ from console.model import SECOND
 from console.simulators.port import (
     Port,
     PtyPort,
-    RecordingError,
     add_fault_arguments,
     add_port_arguments,
     port_from,
-    replay,
 )
+from console.simulators.replay import RecordingError, replay
 
 BAUDS = (1200, 2400, 4800, 9600)
 WORDS = ("7N2", "7E2", "7O2", "8N2")

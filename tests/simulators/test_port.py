@@ -14,14 +14,13 @@ from console.simulators.port import (
     MisbehavingPort,
     Port,
     PtyPort,
-    RecordingError,
     TcpPort,
     add_fault_arguments,
     add_port_arguments,
     faults_from,
     port_from,
-    replay,
 )
+from console.simulators.replay import RecordingError, replay
 from tests.simulators.host import Host
 
 
