@@ -2,6 +2,7 @@
 
 import asyncio
 
+from console.exports import unsent
 from console.exports.delivery import Account
 from console.exports.export import Desk
 
@@ -29,6 +30,7 @@ class Cursors:
         """Save it now."""
         self._saved[account.address] = _essence(account)
         self._desk.save(account.cursor())
+        unsent.note(account, self._desk)
 
     def close(self) -> None:
         """Save nothing later."""

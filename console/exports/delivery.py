@@ -131,6 +131,10 @@ class Account:
         """Arrival of the oldest passing that was counted, and must be written (again)."""
         self._unmapped: set[int] = set()
         """Of those beyond `tcp`."""
+        self.unsent: dict[int, str] = {}
+        """What is never written in its turn, for good -> `unmapped`, `skipped` or `joined`."""
+        self.unsent_news: list[int] = []
+        """Of those, what is not in the journal yet."""
 
     # --- figures ---
 
@@ -190,7 +194,7 @@ class Account:
 
     def settled(self, seq: int) -> bool:
         """Whether this passing, met before, is not to be written in its turn."""
-        done = seq in self.skipped or seq in self.joined or seq in self._unmapped or self.leapt_over(seq)
+        done = seq in self.unsent or seq in self.skipped or seq in self._unmapped or self.leapt_over(seq)
         return done or seq in self.held or seq in self.released
 
     def said(self, seq: int) -> bool:
@@ -294,6 +298,7 @@ class Account:
         self._free(seq)
         self.counts["unmapped"] += 1
         self._unmapped.add(seq)
+        self._never(seq, "unmapped")
 
     def release(self, seq: int) -> None:
         """Let a held passing go; it waits to be written out of turn."""
@@ -318,6 +323,7 @@ class Account:
             return False
         self.skipped.add(seq)
         self.counts["skipped"] += 1
+        self._never(seq, "skipped")
         return True
 
     def leap(self, upto: int, flying: Iterable[int], beyond: Sequence[Passing] = ()) -> int:
@@ -330,6 +336,7 @@ class Account:
         for seq in [seq for seq, written in self.released.items() if not written]:
             del self.released[seq]
             self.skipped.add(seq)
+            self._never(seq, "skipped")
         self.leapt |= {seq for seq in flying if self.tcp < seq <= self.sent}
         if upto > self.tcp:
             self.leaps.append((self.tcp + 1, upto))
@@ -346,6 +353,11 @@ class Account:
         if self._free(seq):
             self.joined.add(seq)
             self.counts["journaled"] -= 1
+            self._never(seq, "joined")
+
+    def _never(self, seq: int, why: str) -> None:
+        self.unsent[seq] = why
+        self.unsent_news.append(seq)
 
     def _drop(self, seq: int) -> None:
         """It is not to be sent, nor counted."""

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import ClassVar, TypeVar
 
+from console.exports import unsent
 from console.exports.behind import Behind
 from console.exports.cursors import Cursors
-from console.exports.delivery import Account, Hold, Unmapped
+from console.exports.delivery import Account, Unmapped
 from console.exports.export import Desk, ExportSettings, Talk
 from console.exports.judging import JudgingExport
 from console.exports.peer import Peer
@@ -121,9 +122,11 @@ class ServingExport(JudgingExport[S]):
             for passing in page:
                 self._take(passing, recalled=True)
             after = page[-1].seq
+        recalled = await self.desk.notes(unsent.ACT)
         for cursor in filter(lambda cursor: self.mine(cursor.peer), self.desk.cursors(self.settings.name)):
             account = self._accounts[cursor.peer] = self.account(cursor)
             account.since, account.away = self.now(), "not connected since the start"
+            unsent.recall(account, recalled)
             await self._judge_anew(account)
         everything = self.settings.newcomers == "all" or not self._accounts
         self._tallied = 0 if everything else min([newest, *(account.met for account in self._accounts.values())])
@@ -384,8 +387,8 @@ class ServingExport(JudgingExport[S]):
             return f"held: {hold.reason}"
         if account.settled(seq) and seq not in account.released and (why := self._edits.fate(passing)):
             return why
-        if seq in account.joined:
-            return "another line says it"
+        if word := account.unsent.get(seq):
+            return self._fate_of_unsent(account, passing, word)
         if seq in account.skipped:
             return "skipped"
         if seq in account.released:
@@ -396,9 +399,13 @@ class ServingExport(JudgingExport[S]):
             return self._edits.fate(passing)
         if account.leapt_over(seq):
             return "skipped: it waited when all that did was skipped"
+        return "tcp" if seq <= account.tcp else "sent"
+
+    def _fate_of_unsent(self, account: Account, passing: Passing, word: str) -> str:
+        if word != "unmapped":
+            return "another line says it" if word == "joined" else word
         verdict = self.say(account, passing, forced=True)
         if isinstance(verdict, Unmapped):
             return f"unmapped: {verdict.reason}"
-        if isinstance(verdict, Hold):  # it was held, in an earlier run of the engine, until another was sent for it
-            return "another line says it"
-        return "tcp" if seq <= account.tcp else "sent"
+        again = "; sent again since" if self._sent_again(account, passing) else ""
+        return f"unmapped: it could not be said when its turn came{again}"
