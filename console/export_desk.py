@@ -85,7 +85,8 @@ class ExportDesk:
 
     def _asks(self, name: str, yes: str, what: str) -> m.Asks | None:
         """The question before clients are dropped in a race."""
-        clients = sum(peer.connected for peer in self._state(name).peers)
+        programs = self._settings(name).ways  # a file and a printer are none, and are there again at once
+        clients = sum(peer.connected for peer in self._state(name).peers) if programs else 0
         if yes == name or not clients or self._engine.journal.event.phase is not Phase.RACE:
             return None
         wrong = f"{yes!r} is not its name. " if yes else ""
@@ -97,7 +98,7 @@ class ExportDesk:
         from console.rewrite import SettingsFile  # tomlkit takes its time to import, and most races never need it
 
         async with self._one_at_a_time:
-            file = SettingsFile(self._engine.config_file, self._engine.settings)
+            file = SettingsFile(self._engine.config_file, self._engine.as_read)
             await asyncio.to_thread(change, file)
             await self._engine.reload(who)
 

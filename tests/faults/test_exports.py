@@ -76,6 +76,13 @@ async def test_an_export_from_the_command_line(tmp_path: Path) -> None:
         assert len(said) == 3
         assert all("export scoring changed (" in text for text in said)
 
+        assert (await one.racedeck("phase", "race")).status == Exit.OK
+        assert (await one.racedeck("export", "add", "rows", "type=csv")).status == Exit.OK
+        state = await until_state(client, lambda state: export(state, "rows").peers)
+        assert export(state, "rows").peers[0].connected, "a file is no program that is cut off"
+        assert (await one.racedeck("export", "set", "rows", "newcomers=live")).status == Exit.OK
+        assert (await one.racedeck("export", "remove", "rows", "--yes", "rows")).status == Exit.OK
+
         for words, status, problem in (
             (("add", "b", "type=tsv1"), Exit.REFUSED, 'export "b": give listen (host:port to listen on)'),
             (("add", "b", "tsv1"), Exit.USAGE, "'tsv1': write KEY=VALUE"),
