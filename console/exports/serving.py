@@ -9,7 +9,7 @@ from typing import ClassVar, TypeVar
 from console.exports import unsent
 from console.exports.behind import Behind
 from console.exports.cursors import Cursors
-from console.exports.delivery import Account, Unmapped
+from console.exports.delivery import Account, Hold, Unmapped
 from console.exports.export import Desk, ExportSettings, Talk
 from console.exports.judging import JudgingExport
 from console.exports.peer import Peer
@@ -399,6 +399,8 @@ class ServingExport(JudgingExport[S]):
             return self._edits.fate(passing)
         if account.leapt_over(seq):
             return "skipped: it waited when all that did was skipped"
+        if isinstance(self.say(account, passing, forced=True), Hold):  # without a bib nothing was written of it
+            return "another line says it"
         return "tcp" if seq <= account.tcp else "sent"
 
     def _fate_of_unsent(self, account: Account, passing: Passing, word: str) -> str:
