@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.bench.figures import table
 from tests.bench.lab import Lab
 
-NAMES = ("latency", "stuck", "flood", "capacity", "backlog", "attach", "screen", "reconnect")
+NAMES = ("latency", "stuck", "flood", "capacity", "backlog", "attach", "screen", "reconnect", "its")
 """In the order in which they run; `tests/bench/NAME.py` says what each does."""
 
 
