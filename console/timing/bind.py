@@ -11,6 +11,7 @@ frame tells by which of the two the device still goes.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from console.model import SECOND, Basis, Gun, Kind, Origin, Passing, Resolved, Status
@@ -18,6 +19,7 @@ from console.timing.edits import known_bib, standing
 from console.timing.guns import START_LINE
 from console.timing.tags import TagTable
 
+MINUTE = 60 * SECOND
 DAY = 86_400 * SECOND
 CHANGE = 1800 * SECOND
 """Summer time is half an hour at least."""
@@ -187,9 +189,7 @@ def local_to_utc(digits: int, zone: tzinfo, arrival: int | None = None) -> int:
     by the offset before a change, or be set already; what is nearest to it is meant. Without an arrival, the first of
     the hour that a zone lives through twice is.
     """
-    seconds, rest = divmod(digits, SECOND)
-    local = datetime(1970, 1, 1) + timedelta(seconds=seconds)  # noqa: DTZ001 - digits have no zone; that is the point
-    utc = int(local.replace(tzinfo=zone).astimezone(UTC).timestamp()) * SECOND + rest
+    utc = digits - _ahead_by_digits(digits // MINUTE, zone)
     if arrival is None or abs(utc - arrival) < CHANGE:
         return utc
     around = {utc_to_local(arrival + away, zone) - (arrival + away) for away in (-DAY // 2, DAY // 2)}
@@ -198,9 +198,22 @@ def local_to_utc(digits: int, zone: tzinfo, arrival: int | None = None) -> int:
 
 def utc_to_local(utc: int, zone: tzinfo) -> int:
     """The wall-clock digits (ns since 1970-01-01 00:00 on that clock) that `zone` shows at `utc`."""
-    seconds, rest = divmod(utc, SECOND)
-    offset = datetime.fromtimestamp(seconds, zone).utcoffset() or timedelta(0)
-    return (seconds + int(offset.total_seconds())) * SECOND + rest
+    return utc + _ahead(utc // MINUTE, zone)
+
+
+@lru_cache(4096)
+def _ahead_by_digits(minute: int, zone: tzinfo) -> int:
+    """By how much (ns) clocks in `zone` that show this minute (since 1970-01-01 00:00 on them) are ahead of UTC. Zones
+    change on whole minutes."""
+    local = datetime(1970, 1, 1) + timedelta(minutes=minute)  # noqa: DTZ001 - digits have no zone; that is the point
+    return minute * MINUTE - int(local.replace(tzinfo=zone).astimezone(UTC).timestamp()) * SECOND
+
+
+@lru_cache(4096)
+def _ahead(minute: int, zone: tzinfo) -> int:
+    """By how much (ns) clocks in `zone` are ahead of UTC in this minute of UTC."""
+    offset = datetime.fromtimestamp(minute * 60, zone).utcoffset() or timedelta(0)
+    return int(offset.total_seconds()) * SECOND
 
 
 def nearest_day(time_of_day: int, wall: int, zone: tzinfo) -> int:
