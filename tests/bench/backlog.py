@@ -1,123 +1,108 @@
-"""A million passings wait for a client that comes at last: how fast it gets them, and who suffers from it."""
+"""A million passings wait, for each type of export: how fast its program gets them, and who suffers from it."""
 
-import socket
-import threading
+import subprocess
 import time
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
 
-from tests.bench.lab import Engine, Lab, Spread, dial, engine, free_port, spread, until
+from tests.bench.lab import Engine, Lab, dial, engine, free_port, racedeck, until
+from tests.bench.live import Live
 from tests.bench.million import long_event
-from tests.bench.ways import CYCLE, Pty, device, line, listening, sequence_of, server
+from tests.bench.takers import Called, Client, Ctp01Server, File, Taker
+from tests.bench.ways import Pty, device, listening, server
 
-RATE = 100
-"""Lines a second that another client gets meanwhile."""
+TEMPLATE = r"{number};{bib};{time:%H:%M:%S.%3f};{point}\r\n"
 
-ELSEWHERE = "127.0.0.2"
-"""From where the client of the backlog connects: an address of its own has an account of its own."""
+ROOM = 16
+"""MiB that an engine may need once it is at work; a million passings in memory would be hundreds."""
+
+PATIENCE = 300
+"""Seconds after which what is not drained is left."""
 
 
 def run(lab: Lab) -> None:
-    """Drain it once, while another client is served."""
+    """Count it, read it, and drain it once for each type, while another client is served."""
     directory, count = long_event(lab)
-    live, late = free_port(), free_port()
-    backlog = (
-        f'[[export]]\nname = "backlog"\ntype = "tsv1"\nlisten = "127.0.0.1:{late}"\n'
-        'newcomers = "all"\nkinds = ["impulse"]\n\n'
-    )
-    with ExitStack() as stack:
-        pty = stack.enter_context(closing(Pty()))
-        running = stack.enter_context(engine(directory, device("timer", pty) + server(live) + backlog))
-        until(lambda: listening(live) and listening(late), "ports of the exports")
-        watched = stack.enter_context(closing(Live(pty, dial(live))))
-        until(lambda: any(one.peers for one in running.state().exports), "the live client")
+    counting(lab, directory, count)
+    dumped = count / _dumped(directory)
+    lab.tell("racedeck dump passings, beside no engine", dumped, "/s")
+    for name, (settings, taker) in exports(lab).items():
+        drain(lab, directory, count, name, settings, taker)
+
+
+def exports(lab: Lab) -> dict[str, tuple[str, Taker]]:
+    """Name in the table -> settings of its own, and what takes it."""
+    files = lab.directory()
+    return {
+        "tsv1": ('type = "tsv1"', Client(free_port(), b"{")),
+        "tsv2": ('type = "tsv2"', Client(free_port(), b"{")),
+        "tsv2 calling": ('type = "tsv2"', Called(b"{")),
+        "template": (f"type = \"template\"\ntemplate = '{TEMPLATE}'", Client(free_port())),
+        "thcom-server": ('type = "thcom-server"\nstale_after = 1e6', Client(free_port(), b"T")),
+        "ctp01 push": ('type = "ctp01"', Ctp01Server("push")),
+        "ctp01 pull": ('type = "ctp01"', Ctp01Server("pull")),
+        "raw": ('type = "raw"\ndevices = ["timer"]', Client(free_port())),
+        "csv passings": ('type = "csv"', File(files / "passings.csv", "passings")),
+        "csv frames": ('type = "csv"', File(files / "frames.csv", "frames")),
+    }
+
+
+def counting(lab: Lab, directory: Path, count: int) -> None:
+    """What the first start after a change of the settings does, with nobody connected."""
+    taker = Client(free_port())
+    with watching(directory, f'[[export]]\nname = "counting"\ntype = "tsv1"\nnewcomers = "all"\n{taker.settings}') as (
+        running,
+        watched,
+    ):
         began = time.monotonic()
-        until(lambda: _counted(running) >= count, "the exports to count what waits", patience=600, every=0.5)
+        until(lambda: _counted(running) >= count, "the export to count what waits", patience=PATIENCE, every=0.2)
         lab.tell("counting what waits, passings", count / (time.monotonic() - began), "/s")
         lab.tell("live latency p99 meanwhile", watched.delays().p99, "ms", at_most=250)
         time.sleep(2)
         lab.tell("live latency p99 without a backlog", watched.delays().p99, "ms")
 
-        before = running.usage()
-        drain = Drain(dial(late, ELSEWHERE))
-        began = time.monotonic()
-        while drain.count < count and time.monotonic() - began < 600:
+
+def drain(lab: Lab, directory: Path, count: int, name: str, settings: str, taker: Taker) -> None:
+    """The program is there from the start of the engine, which counts, and numbers, while it sends."""
+    export = name.replace(" ", "-")
+    text = f'[[export]]\nname = "{export}"\n{settings}\nnewcomers = "all"\n{taker.settings}\n'
+    with watching(directory, text) as (running, watched):
+        before, began, peak = running.usage(), time.monotonic(), 0.0
+        taker.begin()
+        while (had := taker.look()) < count and time.monotonic() - began < PATIENCE:
             time.sleep(0.05)
-            drain.peak = max(drain.peak, running.usage().rss)
+            peak = max(peak, running.usage().rss)
         took = time.monotonic() - began
-        during, after = watched.delays(), running.usage()
-        drain.socket.close()
-    lab.tell("drained, passings", drain.count / took, "/s", at_least=5000)
-    lab.tell("live latency p50 meanwhile", during.p50, "ms")
-    lab.tell("live latency p99 meanwhile", during.p99, "ms", at_most=250)
-    lab.tell("memory of the engine before", before.rss, "MiB")
-    lab.tell("memory grows by, at most", drain.peak - before.rss, "MiB", at_most=16)
-    lab.tell("memory grows by, for good", after.rss - before.rss, "MiB")
-    lab.tell("CPU of the engine meanwhile", (after.cpu - before.cpu) / took * 100, "%")
+        during = watched.delays()
+        taker.end()
+    lab.tell(f"{name}: drained", had / took, "/s", at_least=5000)
+    lab.tell(f"{name}: not delivered", max(0, count - had), "passings", at_most=0)
+    lab.tell(f"{name}: live latency p50 meanwhile", during.p50, "ms")
+    lab.tell(f"{name}: live latency p99 meanwhile", during.p99, "ms", at_most=250)
+    lab.tell(f"{name}: memory of the engine before", before.rss, "MiB")
+    lab.tell(f"{name}: memory of the engine, at most", peak, "MiB", at_most=before.rss + ROOM)
+
+
+@contextmanager
+def watching(directory: Path, export: str) -> Iterator[tuple[Engine, Live]]:
+    """An engine with this export, and another one that is served meanwhile."""
+    with ExitStack() as stack:
+        pty, live = stack.enter_context(closing(Pty())), free_port()
+        timer = device("timer", pty) + 'points = { 1 = "Start", 2 = "Finish" }\n\n'
+        running = stack.enter_context(engine(directory, timer + server(live) + export))
+        until(lambda: listening(live), "port of the live export")
+        watched = stack.enter_context(closing(Live(pty, dial(live))))
+        until(lambda: any(one.peers for one in running.state().exports if one.name == "software"), "the live client")
+        yield running, watched
 
 
 def _counted(running: Engine) -> int:
-    return next(one.journaled for one in running.state().exports if one.name == "backlog")
+    return next(one.journaled for one in running.state().exports if one.name == "counting")
 
 
-class Drain:
-    """Counts the reads that come."""
-
-    def __init__(self, client: socket.socket) -> None:
-        self.socket = client
-        self.count = 0
-        self.peak = 0.0
-        """Most memory that the engine had, MiB."""
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        try:
-            while data := self.socket.recv(1 << 18):
-                self.count += data.count(b"{")
-        except OSError:
-            return
-
-
-class Live:
-    """A device that says a line now and then, and a client that gets it."""
-
-    def __init__(self, pty: Pty, client: socket.socket) -> None:
-        self.socket = client
-        self._pty = pty
-        self._sent: list[int] = []
-        self._delays: list[float] = []
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._send, self._receive)]
-        for thread in self._threads:
-            thread.start()
-
-    def delays(self) -> Spread:
-        """Of the lines since this was asked last."""
-        delays, self._delays = self._delays, []
-        return spread(delays)
-
-    def close(self) -> None:
-        """No more."""
-        self._over.set()
-        self._threads[0].join()
-        self.socket.close()
-
-    def _send(self) -> None:
-        while not self._over.wait(1 / RATE):
-            self._sent.append(time.monotonic_ns())
-            self._pty.write(line(CYCLE // 2 + len(self._sent)))
-
-    def _receive(self) -> None:
-        rest, last = b"", None
-        try:
-            while data := self.socket.recv(1 << 18):
-                now = time.monotonic_ns()
-                *lines, rest = (rest + data).split(b"\n")
-                for number in (sequence_of(one) for one in lines if len(one) > 1):
-                    if last is not None and number != (last + 1) % 10_000:
-                        raise RuntimeError(f"live client: expected {last + 1}, got {number}")
-                    last = number
-                    # Counted from 1 without a gap, so the newest sent with this number is the one that came.
-                    newest = len(self._sent)
-                    self._delays.append((now - self._sent[newest - (newest - number) % 10_000 - 1]) / 1e6)
-        except OSError:
-            return
+def _dumped(directory: Path) -> float:
+    places = ("--config", directory / "racedeck.toml", "--state-dir", directory)
+    began = time.monotonic()
+    subprocess.run(racedeck("dump", "passings", *places), check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - began
