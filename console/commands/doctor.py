@@ -169,7 +169,7 @@ def _devices(settings: Settings) -> Iterator[Finding]:
 
 
 def _addresses(settings: Settings) -> Iterator[Finding]:
-    for export in settings.exports:
+    for export in (one for one in settings.exports if one.listen):
         host, port = parse_address(export.listen)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from console.codecs.thcom_link import Dialect, Extended
 from console.codecs.thcom_session import Arrived, Beat, Delivered, Odd, Session
+from console.its.attempt import Attempt
 from console.its.intake import DEVICE, Host, Intake
 from console.its.login import Accepted, Greeting, Login, Print, Refused, Say
 from console.links.backoff import backoff
@@ -29,6 +30,9 @@ STEADY = 3.0
 
 OUTBOX = 65_536
 """Bytes that may wait for a server that takes none."""
+
+SOFTWARE = "software"
+"""The role of this computer's own connection."""
 
 KEPT = 10
 """Lines that the server had us print, and steps of an attempt, that are kept."""
@@ -57,6 +61,9 @@ class User(Protocol):
     def delivered(self, connection: "Connection", key: int) -> None:
         """The server has what was offered under `key`."""
 
+    def busy(self) -> bool:
+        """Whether it takes no more frames for now."""
+
 
 class Connection:
     """Keeps one login up."""
@@ -79,9 +86,11 @@ class Connection:
         self._host = host
         self._user = user
         self._intake = Intake(host, login.serial, f"{login.serial} ({role})")
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
         """The TCP connection that there is, or is about to be."""
         self._stir = asyncio.Event()
+        self._at_once = asyncio.Event()
+        """Somebody wants it connected without delay."""
         self._word, self._reason = "not connected", ""
         self._since = host.wall()
         self._retry_at: int | None = None
@@ -139,6 +148,11 @@ class Connection:
         if self._attempt:
             self._attempt.end(reason)
 
+    def again(self) -> None:
+        """Connect anew, at once."""
+        self._at_once.set()
+        self.drop("connected anew, as somebody wanted it")
+
     def safe(self, frames: Iterable[Frame]) -> None:
         """These frames, received ones, are on disk: the server may forget them."""
         self._acknowledge(self._intake.safe(frames))
@@ -161,7 +175,10 @@ class Connection:
                 delay = REFUSED_FOR if refused else next(delays)
                 self._retry_at = self._host.wall() + int(delay * SECOND)
                 self._host.changed()
-                await asyncio.sleep(delay)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(delay):
+                        await self._at_once.wait()
+                self._at_once.clear()
         finally:
             self._enter("not connected", "the link was ended here")
 
@@ -170,9 +187,9 @@ class Connection:
         self._steps.clear()
         self._enter("connecting")
         self._intake.begin()
-        attempt = self._attempt = _Attempt(
-            Session(self._dialect, self._now(), at_once=False), Greeting(self.login, self._password), self
-        )
+        session = Session(self._dialect, self._now(), at_once=False)
+        greeting = Greeting(self.login, self._password)
+        attempt = self._attempt = Attempt(session, greeting, self._look, self._stir.set)
         link: Link | None = None
         try:
             link = await self._endpoint.open(attempt)
@@ -186,36 +203,44 @@ class Connection:
             await link.closed()
         return self._ended(attempt, opened=link is not None)
 
-    def _say_who_we_are(self, attempt: "_Attempt") -> None:
+    def _say_who_we_are(self, attempt: Attempt) -> None:
         for one in attempt.greeting.begin():
             attempt.session.login(one.number, self.login.address, self._dialect.server, one.data)
         if not self.linked:  # a server that does not even listen
             self._enter("logging in", "SN, UN and PW are sent; the server has not answered yet")
 
-    async def _serve(self, attempt: "_Attempt", link: Link) -> None:
+    async def _serve(self, attempt: Attempt, link: Link) -> None:
         """Write what is due, until the connection has ended."""
         session = attempt.session
         while not attempt.ended:
             self._stir.clear()
             now = self._now()
+            attempt.read_on(now)
             if why := session.dead(now):
                 attempt.end(why)
                 return
-            if link.pending() <= OUTBOX and (out := session.write(now)):
+            stuffed = link.pending() > OUTBOX
+            if not stuffed and (out := session.write(now)):
                 self._sent += self._intake.sent(out)
                 link.write(out)
                 self._host.changed()
             if not self._host.keeps_up():
                 self._acknowledge(self._intake.failing())
-            (link.pause if self._intake.full else link.resume)()
+            # A server that takes no acknowledgements is not read either.
+            full = stuffed or self._intake.full or self._user.busy()
+            (link.pause if full or attempt.inbox else link.resume)()
+            attempt.may_read = not full
             self._settle(attempt)
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(max(session.next_due() - now, 0.01), TICK)):
+                async with asyncio.timeout(
+                    0 if attempt.readable(now) else min(max(session.next_due() - now, 0.01), TICK)
+                ):
                     await self._stir.wait()
 
-    def _over(self, attempt: "_Attempt", link: Link | None) -> None:
+    def _over(self, attempt: Attempt, link: Link | None) -> None:
         if link:
             link.abort()
+        attempt.read_all()
         for odd in attempt.session.half():
             self._intake.came(odd.raw, "cut short", flaw=odd.flaw)
         attempt.end("the link was ended here")
@@ -223,7 +248,7 @@ class Connection:
         if linked:
             self._user.lost(self, attempt.ended)
 
-    def _ended(self, attempt: "_Attempt", *, opened: bool) -> bool:
+    def _ended(self, attempt: Attempt, *, opened: bool) -> bool:
         """Say why; whether we had been linked for a while."""
         reason = attempt.ended
         cut_off = opened and attempt.linked_at is None and not attempt.refused
@@ -231,8 +256,9 @@ class Connection:
         if cut_off:
             reason += f"; a server that ends the login without a word may refuse it: {self.login.causes}"
         self._enter("refused" if attempt.refused else "down", reason)
-        first = not self._said
-        self._announce(Level.ALARM if first or attempt.refused else Level.WARNING, f"{reason}; tried again by itself")
+        # One alarm for the whole link: a device that is linked up shares its server.
+        alarming = attempt.refused or (self.role == SOFTWARE and not self._said)
+        self._announce(Level.ALARM if alarming else Level.WARNING, f"{reason}; tried again by itself")
         return attempt.linked_at is not None and self._host.mono() - attempt.linked_at >= STEADY * SECOND
 
     def _announce(self, level: Level, text: str) -> None:
@@ -241,7 +267,7 @@ class Connection:
             self._said.add(text)
             self._host.trouble(level, DEVICE, f"{self.login.serial} ({self.role}): {text}")
 
-    def _settle(self, attempt: "_Attempt") -> None:
+    def _settle(self, attempt: Attempt) -> None:
         """Linked for a while: what was wrong is over."""
         since = attempt.linked_at
         if self._said and since is not None and self._host.mono() - since >= STEADY * SECOND:
@@ -251,7 +277,7 @@ class Connection:
 
     # --- what comes in ---
 
-    def received(self, attempt: "_Attempt", data: bytes) -> None:
+    def _look(self, attempt: Attempt, data: bytes) -> None:
         """Bytes have come."""
         self._heard = self._host.wall()
         for event in attempt.session.receive(data, self._now()):
@@ -270,7 +296,7 @@ class Connection:
         self._host.changed()
         self._stir.set()
 
-    def _arrived(self, attempt: "_Attempt", frame: Extended, raw: bytes, again: bool) -> None:
+    def _arrived(self, attempt: Attempt, frame: Extended, raw: bytes, again: bool) -> None:
         if again:
             self._again += 1
             if not self._intake.holds(raw):  # else it is acknowledged when it is safe
@@ -285,7 +311,7 @@ class Connection:
         else:
             self._intake.came(raw, frame.data[:2], number=frame.number)
 
-    def _told(self, attempt: "_Attempt", data: str) -> None:
+    def _told(self, attempt: Attempt, data: str) -> None:
         """The server itself has said something."""
         match attempt.greeting.told(data):
             case Say(number, said):
@@ -298,7 +324,7 @@ class Connection:
             case Accepted(empty):
                 self._accepted(attempt, empty=empty)
 
-    def _accepted(self, attempt: "_Attempt", *, empty: bool) -> None:
+    def _accepted(self, attempt: Attempt, *, empty: bool) -> None:
         if empty:
             self._user.cleared(self)
         if attempt.linked_at is None:
@@ -331,31 +357,3 @@ class Connection:
     def stir(self) -> None:
         """Something is to be looked at."""
         self._stir.set()
-
-
-class _Attempt:
-    """One TCP connection; the Receiver of its link."""
-
-    def __init__(self, session: Session, greeting: Greeting, connection: Connection) -> None:
-        self.session = session
-        self.greeting = greeting
-        self.linked_at: int | None = None
-        """Monotonic ns; None: the server has not accepted us."""
-        self.refused = False
-        self.ended = ""
-        """Why it has; empty: it has not."""
-        self._connection = connection
-
-    def end(self, reason: str) -> None:
-        """It is over."""
-        self.ended = self.ended or reason
-        self._connection.stir()
-
-    def received(self, data: bytes) -> None:
-        """See Receiver."""
-        if not self.ended:
-            self._connection.received(self, data)
-
-    def lost(self, reason: str) -> None:
-        """See Receiver."""
-        self.end(reason)

@@ -12,6 +12,9 @@ from console.model import ItsWriter, Level
 MOST = 1000
 """Messages that wait for a timer which is not connected."""
 
+PACE = 0.01
+"""Seconds between two messages at least: a server that floods us must not flood the timer."""
+
 AGAIN_EVERY = 1.0
 """Seconds between two attempts to write to it."""
 
@@ -71,23 +74,21 @@ class Downlink:
         """Write until cancelled."""
         while True:
             self._stir.clear()
-            if self._flush():
+            if not self._waiting:
                 await self._stir.wait()
-            else:
-                await asyncio.sleep(AGAIN_EVERY)
+            await asyncio.sleep(PACE if self._write_next() else AGAIN_EVERY)
 
-    def _flush(self) -> bool:
-        """Write what waits; False: the timer is not there."""
-        while self._waiting:
-            try:
-                self._write(self.device, self._waiting[0])
-            except ConnectionError as error:
-                self._say(str(error))
-                return False
-            self._waiting.popleft()
-            self._written += 1
-            self._last = self._wall()
-        if self._said:
+    def _write_next(self) -> bool:
+        """Write what has waited longest; False: the timer is not there."""
+        try:
+            self._write(self.device, self._waiting[0])
+        except ConnectionError as error:
+            self._say(str(error))
+            return False
+        self._waiting.popleft()
+        self._written += 1
+        self._last = self._wall()
+        if self._said and not self._waiting:
             lost = f"; the {self._lost} oldest were given up" if self._lost else ""
             self._trouble(Level.NOTE, self.device, f"what the server sent for it has been written to it{lost}")
             self._said, self._lost = "", 0

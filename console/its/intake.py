@@ -52,12 +52,15 @@ class Intake:
         self._by = by
         self._unsafe: dict[bytes, int | None] = {}
         """As journaled -> the number to acknowledge it by; None: it needs none."""
+        self._count = 0
+        """Frames journaled here that are not safe."""
         self._hush = Hush()
         self._mask = Mask()
 
     def begin(self) -> None:
         """A connection is about to be made; the server sends again what was not acknowledged on the last one."""
         self._unsafe.clear()
+        self._count = 0
         self._mask = Mask()
 
     def sent(self, data: bytes) -> int:
@@ -74,7 +77,7 @@ class Intake:
         """Something came that is no passing's."""
         shown, masked = self._mask.mask(_LOGIN.sub(rb"\1 *", raw))
         self._unsafe[shown] = number
-        self._journal(Direction.RX, shown, label, flaw, masked=masked)
+        self._count += self._journal(Direction.RX, shown, label, flaw, masked=masked)
 
     def came_to(self, raw: bytes, number: int) -> None:
         """A frame came that somebody else journals."""
@@ -89,17 +92,21 @@ class Intake:
     @property
     def full(self) -> bool:
         """Nothing more is to be read for now."""
-        return len(self._unsafe) > MOST_UNSAFE
+        return self._count > MOST_UNSAFE
 
     def safe(self, frames: Iterable[Frame]) -> list[int]:
         """These are on disk; what is to be acknowledged for that."""
-        numbers = (self._unsafe.pop(frame.raw, None) for frame in frames)
+        numbers = []
+        for frame in frames:
+            numbers.append(self._unsafe.pop(frame.raw, None))
+            self._count -= self._count > 0 and frame.device == DEVICE and frame.by == self._by
         return [number for number in numbers if number is not None]
 
     def failing(self) -> list[int]:
         """The disk fails: memory is what there is, and the server need not wait for it; what is to be acknowledged."""
         numbers = [number for number in self._unsafe.values() if number is not None]
         self._unsafe.clear()
+        self._count = 0
         return numbers
 
     # --- words ---
@@ -109,10 +116,10 @@ class Intake:
         for kind, count in self._hush.ended(self._host.mono() / SECOND):
             self._host.trouble(Level.WARNING, DEVICE, f"{self._serial}: {kind}: {count} more in the last minute")
 
-    def _journal(self, direction: Direction, raw: bytes, label: str, flaw: str = "", *, masked: bool) -> None:
+    def _journal(self, direction: Direction, raw: bytes, label: str, flaw: str = "", *, masked: bool) -> bool:
         kind = re.sub(r"\d+", "n", flaw.partition(":")[0])
         told = bool(flaw) and self._hush.says(kind, self._host.mono() / SECOND)
-        self._host.frame(
+        return self._host.frame(
             Draft(
                 device=DEVICE,
                 direction=direction,

@@ -13,7 +13,7 @@ from console.codecs.thcom_link import Extended
 from console.devices.driver import DeviceSettings
 from console.devices.manager import endpoint_for
 from console.exports.sockets import SocketExport
-from console.its.connection import Connection, User
+from console.its.connection import SOFTWARE, Connection, User
 from console.its.downlink import Downlink
 from console.its.intake import DEVICE
 from console.its.login import Login
@@ -33,9 +33,6 @@ log = logging.getLogger("racedeck")
 
 MOST_SOURCES = 100
 """Sources that may appear by themselves; frames of others are kept, and make no passings."""
-
-SOFTWARE = "software"
-"""The role of this computer's own connection."""
 
 
 class Its:
@@ -98,6 +95,11 @@ class Its:
         for task in self._tasks:
             task.add_done_callback(self._failed)
 
+    def reconnect(self) -> None:
+        """Make all connections anew, at once."""
+        for connection in self._connections:
+            connection.again()
+
     async def stop(self) -> None:
         """End the connection of this computer, and all writing."""
         tasks, self._tasks = self._tasks, []
@@ -136,7 +138,7 @@ class Its:
 
     def _source(self, name: str) -> SourceEndpoint:
         if name not in self._sources:
-            self._sources[name] = one = SourceEndpoint(name)
+            self._sources[name] = one = SourceEndpoint(name, self._flow)
             if self._software and self._software.linked:
                 one.linked()
         return self._sources[name]
@@ -161,6 +163,14 @@ class Its:
 
     def delivered(self, connection: Connection, key: int) -> None:
         """It sends nothing itself."""
+
+    def busy(self) -> bool:
+        """Whether some source takes no more for now."""
+        return any(source.busy for source in self._sources.values())
+
+    def _flow(self) -> None:
+        if self._software:
+            self._software.stir()
 
     def arrived(self, connection: Connection, frame: Extended, raw: bytes) -> bool:
         """A frame of a source; of one of our own devices, it is only what we have sent, come back."""

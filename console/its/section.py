@@ -9,8 +9,9 @@ from msgspec import Struct, structs
 from console.devices.driver import DeviceSettings
 from console.exports.export import ExportSettings
 from console.exports.thcom_format import CHANNEL
+from console.its.connection import SOFTWARE
 from console.its.intake import DEVICE
-from console.its.its import SOFTWARE, is_ours
+from console.its.its import is_ours
 from console.its.log import LogSettings
 from console.its.settings import FOUR_DIGITS, ItsSettings, Material, Send, Write
 from console.its.source import SourceSettings, settings_of

@@ -21,6 +21,10 @@ DOUBTFUL = 2 * WINDOW
 UNCHECKED = {"wrong": "checksum wrong", "missing": "no checksum"}
 
 
+MOST_EARLY = 500
+"""Frames that may wait for a device that is not ready."""
+
+
 class SourceSettings(ThcomSettings, frozen=True, kw_only=True):
     """A source, as a device among the others; see `settings_of`."""
 
@@ -150,8 +154,12 @@ class SourceEndpoint(Endpoint):
     """Where a source's frames come out. What comes before the device is ready waits here: it is not safe, so it is not
     acknowledged, and there is a limit to that."""
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str, flow: Callable[[], None]) -> None:
         self.where = where
+        self.flow = flow
+        """To be called when `busy` changes."""
+        self.paused = False
+        """The journal is behind."""
         self._open: _SourceLink | None = None
         self._early: list[bytes] = []
         self._linked = asyncio.Event()
@@ -162,6 +170,11 @@ class SourceEndpoint(Endpoint):
             self._open.receiver.received(raw)
         else:
             self._early.append(raw)
+
+    @property
+    def busy(self) -> bool:
+        """Whether it takes no more for now."""
+        return self.paused or len(self._early) > MOST_EARLY
 
     def linked(self) -> None:
         """The link to the server is there."""
@@ -178,10 +191,12 @@ class SourceEndpoint(Endpoint):
     async def open(self, receiver: Receiver) -> Link:
         """See Endpoint."""
         await self._linked.wait()
-        self._open = _SourceLink(receiver)
+        self.paused = False
+        self._open = _SourceLink(receiver, self)
         early, self._early = self._early, []
         for raw in early:
             receiver.received(raw)
+        self.flow()
         return self._open
 
     async def appeared(self) -> None:
@@ -190,10 +205,11 @@ class SourceEndpoint(Endpoint):
 
 
 class _SourceLink(Link):
-    """Nothing is written to a source, and the link to the server is what waits for the journal."""
+    """Nothing is written to a source; where it has to wait for the journal, the whole link has."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, endpoint: SourceEndpoint) -> None:
         self.receiver: Receiver | None = receiver
+        self._endpoint = endpoint
 
     def write(self, data: bytes) -> None:
         """See Link."""
@@ -205,9 +221,13 @@ class _SourceLink(Link):
 
     def pause(self) -> None:
         """See Link."""
+        self._endpoint.paused = True
+        self._endpoint.flow()
 
     def resume(self) -> None:
         """See Link."""
+        self._endpoint.paused = False
+        self._endpoint.flow()
 
     def abort(self) -> None:
         """See Link."""

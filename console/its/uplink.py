@@ -18,7 +18,8 @@ from console.codecs.thcom_link import Dialect, Extended
 from console.codecs.thcom_session import WINDOW
 from console.exports.delivery import Account
 from console.exports.export import Desk
-from console.exports.figures import figures
+from console.exports.figures import SLOW_AFTER, figures
+from console.exports.health import STUCK_AFTER
 from console.exports.peer import Peer
 from console.exports.pump import Pump
 from console.exports.resend import Again
@@ -130,8 +131,8 @@ class Uplink(ThcomFormat[UplinkSettings], SocketExport[UplinkSettings]):
         """`#GC 2`: what has not gone out counts as skipped; it can be sent again."""
         count = self.skip([], device) + self.skip_waiting("the server (#GC 2)", device)
         if count:
-            text = f"{device}: the server had us empty our buffer (#GC 2); passings skipped: {count}; resend them if wanted"
-            self._trouble(Level.WARNING, text)
+            told = "the server had us empty our buffer (#GC 2)"
+            self._trouble(Level.WARNING, f"{device}: {told}; passings skipped: {count}; resend them if wanted")
 
     # --- what the operator sees ---
 
@@ -145,7 +146,13 @@ class Uplink(ThcomFormat[UplinkSettings], SocketExport[UplinkSettings]):
 
     def _word(self) -> tuple[str, str] | None:
         down = [f"{device}: {why}" for device, timer in self._timers.items() if (why := timer.why_not)]
-        return ("down", "; ".join(down)) if down else None
+        if down:
+            return "down", "; ".join(down)
+        for peer in self._pumps:
+            if (idle := peer.stuck_for) > SLOW_AFTER:
+                word = "stuck" if idle > STUCK_AFTER else "slow"
+                return word, f"{peer.address}: the server has acknowledged nothing for {idle:.0f} s"
+        return None
 
     def _fate_in_turn(self, account: Account, passing: Passing) -> str:
         fate = super()._fate_in_turn(account, passing)
@@ -205,6 +212,10 @@ class _Timer:
         del connection
         if self.way:
             self.way.delivered(key)
+
+    def busy(self) -> bool:
+        """What comes is journaled by the connection itself."""
+        return False
 
 
 class FrameWay(asyncio.Transport):

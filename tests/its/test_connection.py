@@ -219,10 +219,32 @@ async def test_a_flood_is_read_no_faster_than_the_disk_writes(monkeypatch: pytes
         await rig.linked()
         await until(lambda: not rig.wire.session or not rig.wire.session.under_way)
         rig.host.held = []
-        rig.wire.put(b"".join(extended(n % 200, "10084", "P1007", f"TN {n}") for n in range(60)))
+        rig.wire.put(b"the same again and again\r\n" * 60)
         await until(lambda: rig.wire.link and rig.wire.link.paused)
         rig.host.let_go()
         await until(lambda: rig.wire.link and not rig.wire.link.paused)
+        rig.user.is_busy = True
+        await until(lambda: rig.wire.link and rig.wire.link.paused)
+
+
+async def test_a_server_that_takes_nothing_is_not_read_either() -> None:
+    async with at_work(Rig()) as rig:
+        await rig.linked()
+        rig.wire.stuffed = 1 << 20
+        await until(lambda: rig.wire.link and rig.wire.link.paused)
+        rig.wire.stuffed = 0
+        await until(lambda: rig.wire.link and not rig.wire.link.paused)
+
+
+async def test_connected_anew_at_once_when_somebody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "REFUSED_FOR", 3600.0)
+    async with at_work(Rig("#GC 0")) as rig:
+        await until(lambda: rig.one.state().retry_at)
+        rig.wire.greeting = ("#GC 1",)
+        rig.one.again()
+        await rig.linked()
+        rig.one.again()
+        await until(lambda: rig.wire.opened == 3 and rig.one.linked)
 
 
 async def test_forget_what_waits_is_said_before_anything_goes_out() -> None:

@@ -140,6 +140,7 @@ async def test_a_start_far_away_and_a_finish_on_a_cable(tmp_path: Path) -> None:
             assert any(row.startswith("000;") and row.endswith(";7000") for row in rows)
             assert any(row.endswith(f";Instance Connected.;{number}") for row in rows)
             assert sum("0086" in row for row in rows) == 1  # what came for the timer on the cable is not in it
+            assert (await one.racedeck("doctor")).err == ""
         assert "secret01" not in one.log
 
 

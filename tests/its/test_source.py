@@ -130,7 +130,7 @@ class Ear:
 
 
 async def test_frames_wait_for_the_device_and_the_device_for_the_link() -> None:
-    endpoint, ear = SourceEndpoint("start"), Ear()
+    endpoint, ear = SourceEndpoint("start", lambda: None), Ear()
     opening = asyncio.create_task(endpoint.open(ear))
     await asyncio.sleep(0)
     assert not opening.done()
@@ -150,8 +150,22 @@ async def test_frames_wait_for_the_device_and_the_device_for_the_link() -> None:
     assert ear.heard == [b"1", b"2", b"3"]
 
 
+async def test_a_source_that_must_wait_has_the_whole_link_wait() -> None:
+    looks: list[bool] = []
+    endpoint = SourceEndpoint("start", lambda: looks.append(endpoint.busy))
+    endpoint.linked()
+    link = await endpoint.open(Ear())
+    link.pause()
+    link.resume()
+    assert looks == [False, True, False]
+    link.abort()
+    for _ in range(501):
+        endpoint.feed(b"x")
+    assert endpoint.busy
+
+
 async def test_an_aborted_link_hears_nothing_more() -> None:
-    endpoint, ear = SourceEndpoint("start"), Ear()
+    endpoint, ear = SourceEndpoint("start", lambda: None), Ear()
     endpoint.linked()
     link = await endpoint.open(ear)
     link.abort()

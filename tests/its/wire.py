@@ -33,11 +33,12 @@ class Host:
         self.drafts.append(draft)
         self.troubles += [(one.level, one.text) for one in draft.troubles]
         if draft.direction is Direction.RX:
-            self.keep(draft.raw)
+            self.keep(draft.raw, draft.by)
         return True
 
-    def keep(self, raw: bytes) -> None:
-        frame = Frame(seq=1, device="its", direction=Direction.RX, wall=0, mono=0, raw=raw)
+    def keep(self, raw: bytes, by: str = "") -> None:
+        device = "its" if by else "start"
+        frame = Frame(seq=1, device=device, direction=Direction.RX, wall=0, mono=0, raw=raw, by=by)
         if self.held is not None:
             self.held.append(frame)
         else:
@@ -75,6 +76,7 @@ class User:
         self.words: list[str] = []
         self.frames: list[Extended] = []
         self.keys: list[int] = []
+        self.is_busy = False
 
     def linked(self, connection: Connection) -> None:
         self.words.append("linked")
@@ -93,6 +95,9 @@ class User:
     def delivered(self, connection: Connection, key: int) -> None:
         self.keys.append(key)
 
+    def busy(self) -> bool:
+        return self.is_busy
+
 
 class Wire(Endpoint):
     """Where the server is. It greets whoever has sent a password, and offers on each connection what was not
@@ -105,6 +110,8 @@ class Wire(Endpoint):
         self.greeting = greeting
         self.refuses = False
         self.acknowledges = True
+        self.stuffed = 0
+        """Bytes that it does not take."""
         self.waiting: dict[int, tuple[str, str]] = {}
         """What the server has for us, and we have not acknowledged."""
         self.got: list[tuple[str, str]] = []
@@ -220,7 +227,7 @@ class WireLink(Link):
             receiver.lost(reason)
 
     def pending(self) -> int:
-        return 0
+        return self.wire.stuffed
 
     def pause(self) -> None:
         self.paused = True
