@@ -39,8 +39,9 @@ ODD = 10
 
 CANNOT_SAVE = "#PL RELAY CANNOT SAVE"
 
-TIMES = {first + second for first in "TA!" for second in "N-*+=CI"}
-"""Tags of records that tell themselves apart: by number on the channel, time and day."""
+RECORDS = {first + second for first in "TA!" for second in "N-*+=CI"} | {"RR", "GR", "IR", "DR", "VE"}
+"""Tags of times, results and speeds: two with the same contents say no more than one. Commands and runs that are opened
+and closed do: they are passed on as often as they come."""
 
 log = logging.getLogger("racedeck.relay")
 
@@ -249,7 +250,7 @@ class Relay:
         repeat = content in connection.perhaps
         # What comes again comes first, and in order: behind anything else, the same is meant.
         connection.perhaps = connection.perhaps[connection.perhaps.index(content) + 1 :] if repeat else []
-        repeat = repeat and frame.data[:2] in TIMES
+        repeat = repeat and frame.data[:2] in RECORDS
         self._data.frame(frame, connection.serial, ways, self._wall(), repeat=repeat)
         return {way.destination for way in ways if not way.refused}
 
