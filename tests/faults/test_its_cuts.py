@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +16,7 @@ from console.relay.database import Database
 from console.simulators.port import TcpPort
 from tests.faults.rig import Engine, Sender, at_work, ending, export, plugged, until, until_open, until_state
 from tests.faults.test_its import is_linked, its, secret, timer
-from tests.relay.desk import FINISH, PC, START, connected, impulse
+from tests.relay.desk import FINISH, PC, START, connected
 from tests.relay.test_processes import serving
 
 SLOWLY = 600.0
@@ -30,9 +31,19 @@ connection.REFUSED_FOR = 0.05
 """An engine that comes back at once: else 200 cuts are half an hour of waiting for the next attempt."""
 
 
-def line(number: int) -> str:
-    """Impulse `number` of the timer on the cable; its moment says which."""
-    return thcom.time_line("TN", None, number % 10_000, "1", (36_000_000 + number) * 1_000_000, 0)
+def message(number: int, channel: str) -> str:
+    """What a timer says: impulses, and a result now and then; the time in it says which."""
+    ns = (36_000_000 + number) * 1_000_000
+    if number % 5 == 4:
+        return thcom.result_line("RR", number % 9999 + 1, 1, ns)
+    return thcom.time_line("TN", None, number % 10_000, channel, ns, 0)
+
+
+def time_in(text: str) -> str:
+    """The time in a message."""
+    found = re.search(r"[\d:]+\.\d+", text)
+    assert found, text
+    return found[0]
 
 
 class Cuts:
@@ -118,7 +129,7 @@ async def through_cuts(directory: Path, frames: int, cuts: int, chance: random.R
     (home := directory / "relay").mkdir()
     (hasty := directory / "hasty").mkdir()
     (hasty / "sitecustomize.py").write_text(AT_ONCE)
-    up, down = [line(number) for number in range(frames)], [impulse(number) for number in range(frames)]
+    up, down = ([message(number, channel) for number in range(frames)] for channel in ("1", "M2"))
     port = TcpPort.listen()
     device = Sender(port, lambda number: thcom.basic(up[number - 1], checksum=False))
     async with serving(home) as server, cutting(server.port) as way, plugged(port), at_work(device):
@@ -160,7 +171,8 @@ async def through_cuts(directory: Path, frames: int, cuts: int, chance: random.R
             assert far.heard == up, "each once, and in order"
             passings = [row for row in await one.dump("passings") if row["device"] == f"its-{FINISH}"]
             assert {row["status"] for row in passings} <= {"live", "repeat"}
-            assert [row["time"] for row in passings if row["status"] == "live"] == [text.split()[4] for text in down]
+            live = [time_in(row["time"]) for row in passings if row["status"] == "live"]
+            assert live == [time_in(text) for text in down]
             ways = (f"1{FINISH}", PC), (f"1{START}", FINISH)  # not those back to where it came from
             rows = [row for row in data.rows(0) if (row.origin, row.destination) in ways]
             database.close()
