@@ -95,5 +95,9 @@ async def told(client: Client) -> list[Incident]:
     return [one for one in await incidents(client) if one.text.startswith("tags.csv")]
 
 
+async def said_count(client: Client, count: int) -> bool:
+    return len(await told(client)) == count
+
+
 async def said_last(client: Client, words: str) -> bool:
     return words in (await told(client))[-1].text
