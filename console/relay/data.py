@@ -92,10 +92,13 @@ class Data:
             )  # fmt: skip
 
     def last(self, via: str) -> list[Content]:
-        """The last frames that came over a connection of `via`, as many as can be under way; the oldest first."""
+        """The last frames that came over a connection of `via`, as many as can be under way; the oldest first.
+
+        Repeats do not count: a sender that is cut off among them begins again before them.
+        """
         rows = self._query(
-            "SELECT origin, given, message FROM data WHERE via = ? AND frame > 0 GROUP BY frame ORDER BY frame DESC"
-            " LIMIT ?",
+            "SELECT origin, given, message FROM data WHERE via = ? AND frame > 0 AND state != 'repeat'"
+            " GROUP BY frame ORDER BY frame DESC LIMIT ?",
             via, WINDOW,
         )  # fmt: skip
         return [Content(*row) for row in reversed(rows)]
