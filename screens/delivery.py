@@ -105,7 +105,11 @@ def _account(peer: PeerState, width: int, picture: Picture) -> list[Line]:
             f"the oldest came {words.since(peer.oldest, picture.now)} ago" if peer.waiting else "",
         ),
         ("held", peer.held, "not to be sent yet; h sends, k drops them" if peer.held else ""),
-        ("unmapped", peer.unmapped, "cannot be said in this format; the report (R) lists them" if peer.unmapped else ""),
+        (
+            "unmapped",
+            peer.unmapped,
+            "cannot be said in this format; the report (R) lists them" if peer.unmapped else "",
+        ),
         ("skipped", peer.skipped, "never sent, an operator said so" if peer.skipped else ""),
     )
     out: list[Line] = [[(f"{peer.journaled:>9} journaled", "head"), ("  = what is for it, the sum of these:", "dim")]]
