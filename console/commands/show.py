@@ -61,6 +61,7 @@ def status_row(state: EngineState) -> dict[str, Any]:
         "incidents": state.journal.incidents,
         "alarms": [incident_row(one) for one in state.alarms],
         "consoles": state.consoles,
+        "its": msgspec.to_builtins(state.its),
     }
 
 

@@ -12,10 +12,11 @@ goes out again, or is held. A checkpoint goes with the next commit, and costs ne
 
 
 class Cursors:
-    """Saves what a restart must know of the accounts."""
+    """Saves what a restart must know of the accounts, every so many seconds at most."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, every: float = SAVE_EVERY) -> None:
         self._desk = desk
+        self._every = every
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._saved: dict[str, tuple[object, ...]] = {}
 
@@ -24,7 +25,7 @@ class Cursors:
         address = account.address
         if address not in self._timers and _essence(account) != self._saved.get(address):
             self.save(account)
-            self._timers[address] = asyncio.get_running_loop().call_later(SAVE_EVERY, self._again, account)
+            self._timers[address] = asyncio.get_running_loop().call_later(self._every, self._again, account)
 
     def save(self, account: Account) -> None:
         """Save it now."""

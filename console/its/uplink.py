@@ -16,6 +16,7 @@ from msgspec import field, structs
 from console.codecs import thcom
 from console.codecs.thcom_link import Dialect, Extended
 from console.codecs.thcom_session import WINDOW
+from console.exports.cursors import Cursors
 from console.exports.delivery import Account
 from console.exports.export import Desk
 from console.exports.figures import SLOW_AFTER, figures
@@ -77,6 +78,8 @@ class Uplink(ThcomFormat[UplinkSettings], SocketExport[UplinkSettings]):
 
     def __init__(self, settings: UplinkSettings, desk: LinkDesk, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
+        # With every acknowledgement: after a crash nothing goes again but what is under way, ten frames at most.
+        self._cursors = Cursors(desk, every=0.0)
         self._timers = {device: _Timer(self, device, desk.its) for device in settings.serials}
 
     def line(self, data: str) -> bytes:
