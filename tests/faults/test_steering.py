@@ -113,10 +113,12 @@ async def test_a_kill_while_things_are_sent_again(tmp_path: Path) -> None:
                 await asked
         with closing(await one.start()) as again:
             await until_open(again)
-            cut = [each for each in await incidents(again) if "was cut short by the restart" in each.text]
-            assert [each.text for each in cut] == [
-                "sending #1 to #6000 again was cut short by the restart: ask for it once more"
-            ]
+
+            async def cut() -> list[str]:
+                return [each.text for each in await incidents(again) if "was cut short by the restart" in each.text]
+
+            await until_true(cut, "it is said that it was cut short")
+            assert await cut() == ["sending #1 to #6000 again was cut short by the restart: ask for it once more"]
             row, was = export(again.state, "scoring").peers[0], export(before, "scoring").peers[0]
             assert (row.journaled, row.tcp, row.waiting) == (was.journaled, was.tcp, 0)
 
