@@ -22,6 +22,7 @@ from tests.faults.rig import (
     plugged,
     until_open,
     until_state,
+    until_true,
 )
 
 
@@ -72,9 +73,15 @@ async def test_an_export_from_the_command_line(tmp_path: Path) -> None:
             assert ran.err.startswith("export scoring removed; its account stays in the journal")
         assert (await client.refresh()).exports == ()
         assert one.config.read_text().endswith("# Marc's laptop comes later\n")
-        said = [incident.text for incident in await incidents(client) if "settings read again" in incident.text]
-        assert len(said) == 3
-        assert all("export scoring changed (" in text for text in said)
+
+        async def said() -> list[str]:
+            return [incident.text for incident in await incidents(client) if "settings read again" in incident.text]
+
+        async def said_thrice() -> bool:
+            return len(await said()) == 3
+
+        await until_true(said_thrice, "each change is said")
+        assert all("export scoring changed (" in text for text in await said())
 
         assert (await one.racedeck("phase", "race")).status == Exit.OK
         assert (await one.racedeck("export", "add", "rows", "type=csv")).status == Exit.OK

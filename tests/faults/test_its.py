@@ -34,6 +34,7 @@ from tests.faults.rig import (
     until,
     until_open,
     until_state,
+    until_true,
 )
 from tests.relay.desk import ARROWS, EVENT, FINISH, GREETING, M1, M2, PASSWORD, PC, START, USER, connected, desk
 from tests.relay.test_processes import Server, serving
@@ -292,10 +293,19 @@ async def test_who_is_refused_is_told_why_and_nothing_else_stops(tmp_path: Path)
             sent = [cp545_line(number).decode().strip() for number in range(1, device.number + 1)]
             assert [text for text in software.lines if text != M1] == sent
             assert software.connections == 1
-            told = [one for one in await incidents(client) if one.source == "its"]
-            reasons = [one.text for one in told if "refused (#GC 0)" in one.text]
+
+            async def reasons_told() -> list[str]:
+                told = [one for one in await incidents(client) if one.source == "its"]
+                return [one.text for one in told if "refused (#GC 0)" in one.text]
+
+            async def three() -> bool:
+                return len(await reasons_told()) >= 3
+
+            await until_true(three, "each refusal is said")
+            reasons = await reasons_told()
             assert [text[:4] for text in reasons[:3]] == [PC, "1999", PC], "said again only after a while of peace"
-            assert all(PASSWORD not in one.text and "secret02" not in one.text for one in told)
+            everything = await incidents(client)
+            assert all(PASSWORD not in one.text and "secret02" not in one.text for one in everything)
             assert [(row.message, row.state) for row in server.rows() if row.destination == PC] == [
                 (M1, "acknowledged")
             ]

@@ -22,6 +22,7 @@ async def test_names_and_bibs_follow_the_file(tmp_path: Path) -> None:
     settings = f'tags = "tags.csv"\n[[device]]\nname = "control"\ntype = "otimcon"\nport = "{port.where}"\n'
     async with plugged(port), engine(tmp_path, settings) as (one, client), at_work(station.run()):
         await until_open(client)
+        await until_true(lambda: said_count(client, 1), "what is wrong with it is said")
         (said,) = await told(client)
         assert said.level is Level.WARNING
         assert said.text.endswith("wrong: line 3: tag 01020304 has no bib (`racedeck config check` names them all)")
@@ -32,6 +33,7 @@ async def test_names_and_bibs_follow_the_file(tmp_path: Path) -> None:
 
         table.write_text("tag;bib;name\n0a0b0c0d;1204;BAUER Eva\n01020304;0412;NOVAK Petra\n")
         await until_known(client, [("1204", "BAUER Eva"), ("0412", "NOVAK Petra")])
+        await until_true(lambda: said_count(client, 2), "that it was read is said")
         assert (await told(client))[-1].level is Level.NOTE
 
         table.unlink()
@@ -42,7 +44,7 @@ async def test_names_and_bibs_follow_the_file(tmp_path: Path) -> None:
         table.write_text("0a0b0c0d,77,BAUER Eva\n")
         assert (await client.reload()).text == "settings read again: tag table changed", "a reload does not wait"
         assert await known(client) == [("77", "BAUER Eva"), (None, "")]
-        assert len(await told(client)) == 4
+        await until_true(lambda: said_count(client, 4), "that it was read is said")
 
         one.write(settings.removeprefix('tags = "tags.csv"\n'))
         assert (await client.reload()).text == "settings read again: tag table changed"
@@ -57,6 +59,7 @@ async def test_names_and_bibs_follow_the_file(tmp_path: Path) -> None:
 async def test_check_and_doctor_name_every_problem(tmp_path: Path) -> None:
     table = tmp_path / "tags.csv"
     async with engine(tmp_path, 'tags = "tags.csv"\n') as (one, client):
+        await until_true(lambda: said_count(client, 1), "that it is not there")
         (said,) = await told(client)
         assert said.text == "tags.csv: there is no such file: no tag has a bib until it is good"
         missing = await one.racedeck("config", "check")
