@@ -15,14 +15,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from console.clock import read_clock
 from console.commands import show
 from console.commands.attach import Where
 from console.config import Settings, SettingsError, load
+from console.engine.clock import read_clock
+from console.engine.tagfile import load as load_tags
 from console.exit import Exit, Failure
 from console.links.address import parse_address
 from console.links.ports import list_ports
-from console.tagfile import load as load_tags
 
 SLOW_DISK = 0.05
 """Seconds a durable commit may take before it is worth a word: a reader sees its frames that much later."""

@@ -18,7 +18,7 @@ from console.control.client import EngineGoneError
 from console.exit import Exit, Failure
 
 if TYPE_CHECKING:
-    from console.engine import Engine
+    from console.engine.engine import Engine
 
 STOP_WITHIN = 30.0
 """Seconds an engine may take to stop."""
@@ -32,7 +32,7 @@ def engine(args: argparse.Namespace) -> int:
         return Exit.OK
     _log_to_stderr()
     from console.config import SettingsError
-    from console.lock import EngineError, RunsAlreadyError
+    from console.engine.lock import EngineError, RunsAlreadyError
 
     try:
         asyncio.run(_run(where, args.ready_fd, args.with_parent))
@@ -43,7 +43,7 @@ def engine(args: argparse.Namespace) -> int:
 
 
 async def _run(where: Where, ready_fd: int | None, with_parent: bool) -> None:
-    from console.engine import Engine
+    from console.engine.engine import Engine
 
     engine = Engine(where.config, where.state)
     loop = asyncio.get_running_loop()

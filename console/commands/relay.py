@@ -30,8 +30,8 @@ SETTINGS = "relay.toml"
 
 def serve(args: argparse.Namespace) -> int:
     """Run it in the foreground, until it is interrupted."""
+    from console.engine.lock import EngineError, RunsAlreadyError, only_engine_of
     from console.links.link import LinkError
-    from console.lock import EngineError, RunsAlreadyError, only_engine_of
     from console.relay.database import Database
 
     logging.basicConfig(

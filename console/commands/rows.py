@@ -157,9 +157,9 @@ async def open_rows(where: Where, *, must_run: bool = False) -> Rows:
 
 def _stored(where: Where) -> Rows:
     from console.config import load
-    from console.engine import binder_of
+    from console.engine.engine import binder_of
+    from console.engine.tagfile import load as load_tags
     from console.journal.reader import Reader
-    from console.tagfile import load as load_tags
 
     settings = load(where.config)
     directory = places.event_directory(where.state, settings.event.name)

@@ -30,7 +30,7 @@ def config(args: argparse.Namespace) -> int:
 
 def _check_tags(path: Path) -> Exit:
     """Say of the tag table what is in it, and what is wrong with it."""
-    from console.tagfile import load
+    from console.engine.tagfile import load
 
     try:
         table, problems = load(path)

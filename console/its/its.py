@@ -27,7 +27,7 @@ from console.model import Direction, Draft, Frame, ItsMaterial, ItsState, Level
 
 if TYPE_CHECKING:
     from console.config import Settings
-    from console.engine import Engine
+    from console.engine.engine import Engine
 
 log = logging.getLogger("racedeck")
 

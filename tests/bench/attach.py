@@ -30,7 +30,7 @@ def run(lab: Lab) -> None:
         status = median(timed(lambda: done(racedeck("status", *running.places))) for _ in range(times))
         lab.tell("racedeck status", status, "s")
     lab.tell("bare interpreter", bare, "s")
-    for what in ("console.cli", "console.control.client", "console.engine", "textual.app", "screens.deck"):
+    for what in ("console.cli", "console.control.client", "console.engine.engine", "textual.app", "screens.deck"):
         seconds = median(timed(lambda what=what: done([sys.executable, "-c", f"import {what}"])) for _ in range(times))  # type: ignore[misc]
         lab.tell(f"import {what}", seconds - bare, "s")
 

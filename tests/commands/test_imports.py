@@ -17,7 +17,7 @@ def imported_by(code: str) -> set[str]:
     "code",
     [
         "import console.cli, console.commands.look, console.control.client",
-        "import console.engine, console.devices, console.exports",
+        "import console.engine.engine, console.devices, console.exports",
         "from console.cli import parser; parser(['status', '--json']).parse_args(['status', '--json'])",
     ],
 )

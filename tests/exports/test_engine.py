@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from console import desk as desk_module
 from console.codecs import thcom
-from console.engine import Engine
+from console.engine import desk as desk_module
+from console.engine.engine import Engine
 from console.exports.tsv1 import TsV1
 from console.model import Highest
 from console.simulators.port import TcpPort

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from console.control import messages as m
-from console.its_desk import typed, write_password
+from console.engine.its_desk import typed, write_password
 
 SECRET = "top-secret/7"
 

@@ -1,6 +1,6 @@
 """The newest incidents, and the alarms that nobody has acknowledged."""
 
-from console.incidents import RECENT, Incidents
+from console.engine.incidents import RECENT, Incidents
 from console.model import Incident, Level
 
 

@@ -13,7 +13,7 @@ from console.model import ItsState, Phase
 from console.passwords import read_secret
 
 if TYPE_CHECKING:
-    from console.engine import Engine
+    from console.engine.engine import Engine
 
 KEYS = ("software_id", "server", "server_port", "user", "log_file")
 """Keys of `[its]` that the panel sets."""
@@ -65,7 +65,7 @@ class ItsDesk:
         )
 
     def _write(self, values: dict[str, Any], password: str) -> None:
-        from console.rewrite import SettingsFile  # tomlkit takes its time to import
+        from console.engine.rewrite import SettingsFile  # tomlkit takes its time to import
 
         engine = self._engine
         if values:

@@ -15,10 +15,10 @@ from console.control import messages as m
 from console.devices import driver_class
 from console.devices.driver import CommandError
 from console.devices.guard import question
-from console.dispatch import Dispatch
-from console.export_desk import ExportDesk
+from console.engine.dispatch import Dispatch
+from console.engine.export_desk import ExportDesk
+from console.engine.its_desk import ItsDesk
 from console.exports.fates import out
-from console.its_desk import ItsDesk
 from console.model import (
     SECOND,
     UNDO_NS,
@@ -40,7 +40,7 @@ from console.timing.holes import Range, in_words
 from console.timing.judge import generation_now
 
 if TYPE_CHECKING:
-    from console.engine import Engine
+    from console.engine.engine import Engine
     from console.journal.reader import Reader
 
 NOBODY = "----"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from console.config import Settings, SettingsError, load
+from console.engine.rewrite import SettingsFile
 from console.exports import EXPORTS
 from console.exports.options import options, typed
-from console.rewrite import SettingsFile
 
 TEXT = """\
 # of the club

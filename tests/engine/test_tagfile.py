@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from console.engine.tagfile import LARGEST, OPEN_ENDED, SETTLED, TagFile, load
 from console.model import Level
-from console.tagfile import LARGEST, OPEN_ENDED, SETTLED, TagFile, load
 
 ONE = "tag,bib,name\nA1,1,Ann\n"
 TWO = ONE + "A2,2,Bea\n"

@@ -11,9 +11,9 @@ from console.model import ExportState, Phase
 
 if TYPE_CHECKING:
     from console.config import Settings
-    from console.engine import Engine
+    from console.engine.engine import Engine
+    from console.engine.rewrite import SettingsFile
     from console.exports.export import ExportSettings
-    from console.rewrite import SettingsFile
 
 
 class ExportDesk:
@@ -95,7 +95,9 @@ class ExportDesk:
         return m.Asks(question=question, name=name, typed=True)
 
     async def _rewrite(self, change: "Callable[[SettingsFile], Settings]", who: str) -> None:
-        from console.rewrite import SettingsFile  # tomlkit takes its time to import, and most races never need it
+        from console.engine.rewrite import (
+            SettingsFile,
+        )  # tomlkit takes its time to import, and most races never need it
 
         async with self._one_at_a_time:
             file = SettingsFile(self._engine.config_file, self._engine.as_read)

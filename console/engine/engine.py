@@ -13,19 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from console import config, places
-from console.clock import StepWatch, read_clock
 from console.config import Settings, SettingsError
 from console.control.server import Server
-from console.desk import Desk
 from console.devices import driver_class
 from console.devices.manager import Manager
-from console.doubts import Doubts
+from console.engine.clock import StepWatch, read_clock
+from console.engine.desk import Desk
+from console.engine.doubts import Doubts
+from console.engine.incidents import Incidents
+from console.engine.lock import EngineError, only_engine_of
+from console.engine.office import Office
+from console.engine.tagfile import TagFile
 from console.exports import export_class
 from console.exports.export import Export, ExportSettings
-from console.incidents import Incidents
 from console.its.its import Its
 from console.journal.journal import Committed, Journal
-from console.lock import EngineError, only_engine_of
 from console.model import (
     SECOND,
     Act,
@@ -34,8 +36,6 @@ from console.model import (
     Level,
     Status,
 )
-from console.office import Office
-from console.tagfile import TagFile
 from console.timing.bind import Binder, Points, find_zone
 from console.timing.guns import gun_of, gun_of_act
 from console.timing.retold import QUIET

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from console.control import messages as m
-from console.office import Office, holes_in_words
+from console.engine.office import Office, holes_in_words
 
 
 async def test_a_fault_is_logged_without_the_call_which_may_hold_a_password(

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import structs
 
-from console.doubts import FUTURE, Doubts
+from console.engine.doubts import FUTURE, Doubts
 from console.model import SECOND, Basis, Gun, Kind, Level, Origin
 from console.timing.bind import Binder, Points
 from tests.exports.desk import NOON, passing

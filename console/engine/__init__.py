@@ -1,0 +1,1 @@
+"""What runs behind the consoles: devices, journal and exports wired together, and what operators ask of them."""
