@@ -8,6 +8,9 @@ from console.its.login import Greeting
 ALLOWANCE = 131_072
 """Bytes a server may send in a second: some 2,000 frames. Whoever sends more is read more slowly."""
 
+REASON_WITHIN = 2.0
+"""Seconds that a server has to say (#PL) why it refuses us."""
+
 SLICE = 8_192
 """Bytes that are looked at in one go; then it is the turn of others."""
 
@@ -26,7 +29,8 @@ class Attempt:
         self.greeting = greeting
         self.linked_at: int | None = None
         """Monotonic ns; None: the server has not accepted us."""
-        self.refused = False
+        self.refused = ""
+        """Why the server has refused us; empty: it has not."""
         self.ended = ""
         """Why it has; empty: it has not."""
         self.inbox = bytearray()
@@ -34,6 +38,7 @@ class Attempt:
         self.may_read = True
         self._allowance = ALLOWANCE
         self._renewed_at = 0.0
+        self._refused_at = 0.0
         self._look = look
         """Called with some of what came."""
         self._stir = stir
@@ -46,6 +51,8 @@ class Attempt:
 
     def read_on(self, now: float) -> None:
         """Look at the next slice of what came."""
+        if self.refused and now - self._refused_at >= REASON_WITHIN:
+            self.end(self.refused)
         if now - self._renewed_at >= 1:
             self._allowance, self._renewed_at = ALLOWANCE, now
         if self.readable(now):
@@ -57,8 +64,18 @@ class Attempt:
     def read_all(self) -> None:
         """It was cut: look at all that came before."""
         data, self.inbox = bytes(self.inbox), bytearray()
-        if data and not self.refused:
+        if data:
             self._look(self, data)
+
+    def refuse(self, reason: str, now: float) -> None:
+        """The server has refused us; it may say why in its next words, so it is listened to a little longer."""
+        self.refused = self.refused or reason
+        self._refused_at = now
+
+    def explain(self, reason: str) -> None:
+        """It has said why: that is the end."""
+        self.refused = reason
+        self.end(reason)
 
     def end(self, reason: str) -> None:
         """It is over."""

@@ -22,9 +22,6 @@ from console.model import SECOND, Frame, ItsLink, ItsPrinted, ItsStep, Level
 REFUSED_FOR = 30.0
 """Seconds between two logins that are refused: whoever tries wrong passwords quickly is locked out (inferred)."""
 
-CUT_OFF = 3
-"""Logins in a row that end without a word, after which that is taken for a refusal."""
-
 STEADY = 3.0
 """Seconds that it must be linked to count as back."""
 
@@ -101,8 +98,6 @@ class Connection:
         self._received = self._sent = self._acked = self._odd = self._again = 0
         self._said: set[str] = set()
         """What was announced since we were linked for a while."""
-        self._cut_off = 0
-        """Logins in a row that have ended without a word."""
 
     @property
     def linked(self) -> bool:
@@ -171,8 +166,7 @@ class Connection:
                     await asyncio.Event().wait()  # another password is another connection
                 if await self._connect():
                     delays = backoff()
-                refused = self._word == "refused" or self._cut_off >= CUT_OFF
-                delay = REFUSED_FOR if refused else next(delays)
+                delay = REFUSED_FOR if self._word == "refused" else next(delays)
                 self._retry_at = self._host.wall() + int(delay * SECOND)
                 self._host.changed()
                 with suppress(TimeoutError):
@@ -246,15 +240,13 @@ class Connection:
         attempt.end("the link was ended here")
         linked, self._attempt = self.linked, None
         if linked:
-            self._user.lost(self, attempt.ended)
+            self._user.lost(self, attempt.refused or attempt.ended)
 
     def _ended(self, attempt: Attempt, *, opened: bool) -> bool:
         """Say why; whether we had been linked for a while."""
-        reason = attempt.ended
-        cut_off = opened and attempt.linked_at is None and not attempt.refused
-        self._cut_off = self._cut_off + 1 if cut_off else 0
-        if cut_off:
-            reason += f"; a server that ends the login without a word may refuse it: {self.login.causes}"
+        reason = attempt.refused or attempt.ended
+        if opened and attempt.linked_at is None and not attempt.refused:
+            reason += " (before the server had answered the login)"
         self._enter("refused" if attempt.refused else "down", reason)
         # One alarm for the whole link: a device that is linked up shares its server.
         alarming = attempt.refused or (self.role == SOFTWARE and not self._said)
@@ -318,10 +310,11 @@ class Connection:
                 attempt.session.login(number, self.login.address, self._dialect.server, said)
             case Print(text):
                 self._printed.append(ItsPrinted(wall=self._host.wall(), text=text))
+                if attempt.refused and text.strip():
+                    attempt.explain(self.login.refusal(text.strip()))
             case Refused(reason):
-                attempt.refused = True
-                attempt.end(reason)
-            case Accepted(empty):
+                attempt.refuse(reason, self._now())
+            case Accepted(empty) if not attempt.refused:
                 self._accepted(attempt, empty=empty)
 
     def _accepted(self, attempt: Attempt, *, empty: bool) -> None:

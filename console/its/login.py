@@ -11,7 +11,22 @@ CAUSES = (
     "check user and password (the TIMER ID), that {serial} is in the server's material list, that the date of the "
     "event has not passed, and that its configuration is activated and has {serial} in it"
 )
-"""Why a server refuses, usually: it gives no reasons."""
+"""What to check where a server refuses without a reason that is known here."""
+
+REASONS = {
+    "PASSWORD": "check user and password: they are those of the TIMER ID",
+    "ATTEMPTS": "too many wrong passwords came from here; check user and password, and wait a minute",
+    "NOT IN MATERIAL": "add {serial} to the server's material list, or correct the number here",
+    "ANOTHER ID": "the material {serial} belongs to another user",
+    "NO EVENT": "activate an event on the server",
+    "NOT BEGUN": "the event begins later: check its dates on the server",
+    "IS OVER": "the date of the event has passed: check its dates on the server",
+    "NOT IN CONFIGURATION": "give {serial} an arrow in the configuration that is activated on the server",
+    "USED ELSEWHERE": "another device or program has logged in as {serial}: each needs a serial of its own",
+    "REMOVED": "the user was removed on the server",
+}
+"""What to do, by what the server prints with a refusal. The words are those of our relay; whether the ITS server prints
+any is unknown."""
 
 ASKED_AGAIN = 3
 """How often a server may ask for user or password once more (#UN, #PW) on one connection."""
@@ -31,6 +46,11 @@ class Login(Struct, frozen=True):
     def causes(self) -> str:
         """What to check when it is refused."""
         return CAUSES.format(serial=self.serial)
+
+    def refusal(self, printed: str) -> str:
+        """A refusal for which the server gives this reason."""
+        known = next((advice for word, advice in REASONS.items() if word in printed.upper()), "")
+        return f"refused (#GC 0), the server says {printed}: {known.format(serial=self.serial) or self.causes}"
 
 
 class Say(Struct, frozen=True):

@@ -9,7 +9,7 @@ UNCONFIRMED = (
     "what we say of ourselves: `SN 01007 PC 0100` of this computer, `SN 00086 CP545 VB10` of a timer linked up",
     "that each device that is linked up logs in by itself, with its own serial, as a docking does",
     "that an unacknowledged frame goes again after 5 s, and five times at most",
-    "that a refusal is `#GC 0`, or the end of the connection without a word",
+    "that a refusal is `#GC 0`, perhaps with a line that says why; one without a word looks like a bad line here",
     "whether the server expects `#GC` and `#PL` to be answered with `AK`: they are acknowledged, and not answered",
     "the log file: semicolons between its cells, and the port where a time or result is passed to software",
 )

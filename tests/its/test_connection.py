@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.codecs.thcom_link import Dialect, extended
+from console.its import attempt as attempt_module
 from console.its import connection as connection_module
 from console.its import intake
 from console.its.connection import NO_PASSWORD, Connection
@@ -88,7 +89,8 @@ async def test_user_and_password_are_journaled_as_stars() -> None:
         await until(lambda: not rig.wire.session or not rig.wire.session.under_way)  # acknowledged all the same
 
 
-async def test_a_refusal_is_said_once_with_its_usual_causes() -> None:
+async def test_a_refusal_is_said_once_with_its_usual_causes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt_module, "REASON_WITHIN", 0.0)
     async with at_work(Rig("#GC 0")) as rig:
         await until(lambda: rig.wire.opened > 3)
         assert not rig.one.linked
@@ -98,13 +100,47 @@ async def test_a_refusal_is_said_once_with_its_usual_causes() -> None:
         await until(lambda: rig.one.state().state == "refused")
 
 
-async def test_a_server_that_hangs_up_during_the_login_may_have_refused() -> None:
+@pytest.mark.parametrize(
+    ("printed", "says"),
+    [
+        ("EVENT IS OVER", "the server says EVENT IS OVER: the date of the event has passed"),
+        ("1007 USED ELSEWHERE", "the server says 1007 USED ELSEWHERE: another device or program has logged in as 1007"),
+        ("NICHT HEUTE", "the server says NICHT HEUTE: check user and password"),
+    ],
+)
+@pytest.mark.parametrize("greeting", [("#GC 0",), ("#GC 1", "#GC 0"), ("#PL HELLO", "#GC 0", "#PL ")])
+async def test_the_reason_that_follows_a_refusal_is_read(greeting: tuple[str, ...], printed: str, says: str) -> None:
+    async with at_work(Rig(*greeting)) as rig:
+        await until(lambda: rig.one.state().received == len(greeting))
+        assert rig.one.state().state != "refused", "it is listened to a little longer"
+        rig.wire.say("P0000", f"#PL {printed}")
+        await until(lambda: rig.alarms)
+        assert rig.alarms[0].startswith(f"1007 (software): refused (#GC 0), {says}")
+
+
+async def test_the_reason_is_read_of_a_server_that_has_hung_up() -> None:
     async with at_work(Rig("nothing")) as rig:
-        for _ in range(4):
+        await until(lambda: rig.one.state().received)
+        said = enumerate(("#GC 0", "#PL EVENT IS OVER"), 191)
+        rig.wire.put(b"".join(extended(number, "P0000", "P1007", data) for number, data in said))
+        rig.wire.cut()
+        await until(lambda: rig.alarms)
+        assert "refused (#GC 0), the server says EVENT IS OVER" in rig.alarms[0]
+
+
+async def test_nothing_but_a_refusal_is_one() -> None:
+    """Cut off during the login again and again: a bad line, that is tried as any other."""
+    async with at_work(Rig("nothing")) as rig:
+        for _ in range(6):
             await until(lambda: rig.wire.said)
+            opened = rig.wire.opened
             rig.wire.cut()
+            await until(lambda: rig.one.state().state == "down" or rig.wire.opened > opened)  # noqa: B023
+            assert "refused" not in {step.word for step in rig.one.state().steps}
         (alarm,) = rig.alarms
-        assert "a server that ends the login without a word may refuse it: check user and password" in alarm
+        assert alarm.endswith(
+            "the other side broke the connection off (before the server had answered the login); tried again by itself"
+        )
 
 
 async def test_asked_again_it_says_user_and_password_again() -> None:
@@ -237,6 +273,7 @@ async def test_a_server_that_takes_nothing_is_not_read_either() -> None:
 
 
 async def test_connected_anew_at_once_when_somebody_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt_module, "REASON_WITHIN", 0.0)
     monkeypatch.setattr(connection_module, "REFUSED_FOR", 3600.0)
     async with at_work(Rig("#GC 0")) as rig:
         await until(lambda: rig.one.state().retry_at)

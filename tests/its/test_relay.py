@@ -80,7 +80,8 @@ async def test_a_wrong_password_is_the_right_word_on_the_screen(tmp_path: Path) 
         text = SETTINGS.format(port=club.port, finish=port.where, software=free_port())
         async with engine(tmp_path, text) as (_, client):
             state = await until_state(client, lambda state: state.its and link(state, "1007").state == "refused")
-            assert link(state, "1007").reason.startswith("refused (#GC 0): check user and password")
+            said = "refused (#GC 0), the server says WRONG USER OR PASSWORD: check user and password"
+            assert link(state, "1007").reason.startswith(said)
             secret(tmp_path, relay.PASSWORD)
             await client.reload()
             await until_state(client, lambda state: are_linked(state, 2))
