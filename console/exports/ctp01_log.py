@@ -1,14 +1,14 @@
-"""The lines of a CTP01 export: which passing has which number at which location. Six bytes of memory per line."""
+"""The lines of a CTP01 export: which passing has which number at which location. About a byte of memory per line."""
 
 import asyncio
 from array import array
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from heapq import merge
 from itertools import islice
 from typing import NamedTuple
 
+from console.exports.column import Column
 from console.exports.export import Desk
 from console.exports.reading import BATCH, read
 from console.journal.journal import JournalFullError
@@ -42,19 +42,21 @@ class Line(NamedTuple):
 
 
 class Log:
-    """The numbered lines of one location."""
+    """The numbered lines of one location. `people`: bib or tag -> its place in counts, at all locations alike."""
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, people: dict[str, int]) -> None:
         self.location = location
-        self._order = array("I")
+        self._people = people
+        self._order = Column()
         """By number: the passing; of one that was numbered late, the highest before it. So it ascends."""
+        self._highest = 0
         self._late: dict[int, int] = {}
         """Number -> what has it, where that is not the passing in `_order`."""
         self._late_numbers: dict[int, int] = {}
-        self._laps = array("H")
+        self._laps = Column()
         """By number, as far as they are counted."""
-        self._reads: dict[str, int] = {}
-        """Bib or tag -> how often it was read here, as far as that is counted."""
+        self._reads = array("H")
+        """By the place of a bib or tag: how often it was read here, as far as that is counted."""
 
     @property
     def newest(self) -> int:
@@ -64,7 +66,7 @@ class Log:
     @property
     def highest(self) -> int:
         """The highest passing that has a number."""
-        return self._order[-1] if self._order else 0
+        return self._highest
 
     @property
     def counted(self) -> int:
@@ -79,12 +81,12 @@ class Log:
             self._append(passing)
 
     def _append(self, passing: int) -> None:
-        before = self._order[-1] if self._order else 0
         number = self.newest + 1
-        if passing > before:
+        if passing > self._highest:
             self._order.append(passing)
+            self._highest = passing
             return
-        self._order.append(before)
+        self._order.append(self._highest)
         self._late[number] = passing
         if passing != LOST:
             self._late_numbers[passing] = number
@@ -97,17 +99,18 @@ class Log:
         """The number of a passing; None: it has none here."""
         if passing in self._late_numbers:
             return self._late_numbers[passing]
-        at = bisect_left(self._order, passing)
+        at = self._order.below(passing)
         return at + 1 if at < self.newest and self._order[at] == passing and at + 1 not in self._late else None
 
     def upto(self, passing: int) -> int:
         """The highest number that was given to this passing, or before it; 0: none."""
-        return bisect_right(self._order, passing)
+        return self._order.upto(passing)
 
     def lines(self, first: int, last: int | None = None) -> Iterator[Line]:
         """From one number to another, or to the newest."""
         for number in range(first, (self.newest if last is None else last) + 1):
-            yield Line(self._order[number - 1], self.location, number, self.passing(number))
+            order = self._order[number - 1]
+            yield Line(order, self.location, number, self._late.get(number, order))
 
     def count(self, passing: Passing | None) -> None:
         """Count the next line's lap; None: it tells of no read.
@@ -119,7 +122,9 @@ class Log:
         if not who:
             self._laps.append(0)
             return
-        self._reads[who] = laps = min(self._reads.get(who, 0) + 1, MOST_LAPS)
+        at = self._people.setdefault(who, len(self._people))
+        self._reads.extend([0] * (at + 1 - len(self._reads)))
+        self._reads[at] = laps = min(self._reads[at] + 1, MOST_LAPS)
         self._laps.append(laps)
 
     def lap(self, number: int) -> int:
@@ -135,6 +140,7 @@ class Logs:
         self._export = export
         self.connection = connection
         self._logs: dict[str, Log] = {}
+        self._people: dict[str, int] = {}
         self._one = asyncio.Lock()
         """Numbers come into a log in their order."""
 
@@ -156,7 +162,7 @@ class Logs:
     def at(self, location: str) -> Log:
         """The log of a location, be it empty."""
         if location not in self._logs:
-            self._logs[location] = Log(location)
+            self._logs[location] = Log(location, self._people)
         return self._logs[location]
 
     def find(self, passing: int) -> tuple[str, int] | None:

@@ -23,7 +23,7 @@ def account(cursor: Cursor | None = None) -> NumberedAccount:
 
 @given(st.lists(st.integers(0, 40), unique=True), st.integers(0, 3))
 def test_a_log_finds_what_it_was_given(passings: list[int], lost: int) -> None:
-    log = Log("Finish")
+    log = Log("Finish", {})
     for number, seq in enumerate(passings, 1 + lost):
         log.put(number, seq)
     assert log.newest == (len(passings) + lost if passings else 0)
@@ -63,12 +63,22 @@ def test_a_number_is_found_in_a_thread_while_locations_come() -> None:
 
 
 def test_laps_are_those_of_the_number() -> None:
-    log = Log("Finish")
+    log = Log("Finish", {})
     for number, seq in enumerate((1, 2, 3, ANNOUNCEMENT, 4), 1):
         log.put(number, seq)
     for one in (passing(1, bib="5"), passing(2, bib="6"), passing(3, bib="5"), None, passing(4, bib=None, tag="5")):
         log.count(one)
     assert [log.lap(number) for number in range(1, 6)] == [1, 1, 2, 0, 3]
+
+
+def test_each_location_counts_its_own_laps() -> None:
+    logs = Logs(MemoryDesk(), "x", "c0ffee")
+    for bib in ("5", "6", "5"):
+        logs.at("Start").count(passing(1, bib=bib))
+    for bib in ("7", "6", "6"):
+        logs.at("Finish").count(passing(1, bib=bib))
+    assert [logs.at("Start").lap(number) for number in (1, 2, 3)] == [1, 1, 2]
+    assert [logs.at("Finish").lap(number) for number in (1, 2, 3)] == [1, 1, 2]
 
 
 @given(st.lists(st.sampled_from(PLACES), max_size=60), st.integers(1, 9))
