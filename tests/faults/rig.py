@@ -339,8 +339,8 @@ class Sender:
         await self.port.drain()
 
     async def chatter(self, chance: random.Random, *, most: int = 8, pause: float = 0.01) -> None:
-        """Send until cancelled, in bursts of up to `most` lines."""
-        while True:
+        """Send until cancelled, in bursts of up to `most` lines, as long as the numbers fit their four columns."""
+        while self.number + most < 9_900:
             self.send(chance.randint(1, most))
             await asyncio.sleep(pause)
 

@@ -72,7 +72,7 @@ async def test_ten_thousand_impulses_come_or_are_held(tmp_path: Path) -> None:
             state = await until_state(client, lambda state: _drained(state) and not export(state, "software").held)
             passings = await engine.dump("passings")
             order = {LINES[row["device"]](int(row["bib"])).decode().strip(): row["seq"] for row in passings}
-            await software.until(lambda: order.keys() <= set(software.lines))
+            await until(lambda: order.keys() <= set(software.lines), "what was released comes")
         client.close()
         assert await engine.stop() == 0
 
@@ -123,6 +123,7 @@ async def _cut(engine: Engine, software: Visits, port: int) -> None:
     """Break off when all that the client's TCP has taken was read: what it took and lost was sent, for all we know."""
     os.kill(engine.pid, signal.SIGSTOP)
     try:
+        await until(lambda: _stopped(engine.pid), "the engine has stopped")
         await until(lambda: not _underway(port), "all that is on its way is read")
         before = -1
         while before < (before := len(software.lines)):
@@ -132,11 +133,18 @@ async def _cut(engine: Engine, software: Visits, port: int) -> None:
         os.kill(engine.pid, signal.SIGCONT)
 
 
+def _stopped(pid: int) -> bool:
+    """Whether every thread has come to a halt: one in the middle of a system call ends that first."""
+    states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
+
+
 def _underway(port: int) -> bool:
     """Whether the kernel holds bytes of a connection to `port` that its receiver has not read."""
     for row in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        local, remote, _, queues = row.split()[1:5]
-        if f":{port:04X}" in (local[8:], remote[8:]) and queues != "00000000:00000000":
+        local, remote, state, queues = row.split()[1:5]
+        listens = state == "0A"  # its queue is of clients that wait to be accepted
+        if f":{port:04X}" in (local[8:], remote[8:]) and queues != "00000000:00000000" and not listens:
             return True
     return False
 

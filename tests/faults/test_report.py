@@ -24,6 +24,7 @@ from tests.faults.rig import (
     until,
     until_open,
     until_state,
+    until_true,
 )
 
 PEER = "127.0.0.1"
@@ -96,10 +97,14 @@ listen = "127.0.0.1:{scoring.port}"
             for name, wanted in devices.items():
                 told = ran.row["devices"][name]
                 assert {figure: told[figure] for figure in wanted} == wanted
-            heard = [frame for frame in await one.dump("frames") if frame["device"] == "start"]
-            ways = [frame["direction"] for frame in heard]
+
+            async def agreed() -> bool:  # what is sent to the timer may fall between the two
+                told = (await one.racedeck("report", "--json")).row["devices"]["start"]
+                ways = [frame["direction"] for frame in await one.dump("frames") if frame["device"] == "start"]
+                return bool((told["frames"], told["sent-frames"]) == (ways.count("rx"), ways.count("tx")))
+
+            await until_true(agreed, "its frames are those of the journal")
             start_told = ran.row["devices"]["start"]
-            assert (start_told["frames"], start_told["sent-frames"]) == (ways.count("rx"), ways.count("tx"))
 
             rows = (await one.racedeck("report", "--show", "tell", "scoring", "--json")).rows
             assert [(row["#"], row["WENT OUT"], row["HOLDS NOW"].split()[0], row["WHY"]) for row in rows] == [
