@@ -42,7 +42,7 @@ def done(before: int, difference: int) -> m.Done:
 async def test_all_stations_at_once_and_a_line_for_each() -> None:
     asks = m.Asks(question="SET TIME: A race is running.", name="c", typed=True)
     client: Any = Client(a=done(-270, 0), b=done(3, -9), c=AskedError(asks), d=RefusedError("d is not connected"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         found = await synced(client, ["a", "b"])
     assert sorted(client.sent) == [
         ("a", "SET TIME", "a"),

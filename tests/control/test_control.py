@@ -74,7 +74,7 @@ async def server(tmp_path: Path, office: FakeOffice) -> AsyncIterator[Server]:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)
 

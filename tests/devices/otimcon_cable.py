@@ -72,7 +72,7 @@ class Cable(Nowhere, Port):
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not true():
             await asyncio.sleep(0.001)
 

@@ -139,7 +139,7 @@ async def test_two_timers_arrive_over_a_socket_and_nothing_is_sent_back() -> Non
         ]
     finally:
         await manager.stop()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await ended.wait()
         server.close()
     assert told == b""

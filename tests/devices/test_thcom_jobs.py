@@ -109,7 +109,7 @@ async def test_events_bring_the_facts_up_to_date(bench: Bench) -> None:
 async def test_it_is_asked_once_when_it_was_just_connected(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.devices.thcom.OPENING", 0.01)
     attending = asyncio.create_task(bench.driver.attend())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while "memory" not in bench.driver.facts:
             await asyncio.sleep(0.005)
     assert bench.wire.data == ["#SN", "#RP 025", "#RP 026", "#RP 006", "#RP 034", "#RP 038"]

@@ -72,7 +72,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not true():
             await asyncio.sleep(0.001)
 
@@ -427,7 +427,7 @@ async def test_over_a_pty() -> None:
         async with running(station):
             os.write(host, b"PING\n")
             station.touch(Card(uid=UID))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while not heard.endswith(b"PONG\r\n>"):
                     with suppress(BlockingIOError):
                         heard += os.read(host, 4096)
@@ -449,7 +449,7 @@ async def test_the_command_runs_a_race(capsys: pytest.CaptureFixture[str]) -> No
         return where
 
     await until(reached)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         host = os.open(where, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         decoder = Decoder()
         records: list[object] = []
