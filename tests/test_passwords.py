@@ -6,7 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from console.codecs import ctp01, thcom_records
 from console.config import Settings, SettingsError, load
+from console.control import messages
+from console.its import login
+from console.model import Order
 from console.passwords import Password
 
 SETTINGS = """
@@ -49,6 +53,24 @@ def test_nothing_encodes_a_password() -> None:
     with pytest.raises(TypeError):
         json.dumps(Password("hunter2"))
     assert "hunter2" not in f"{Password('hunter2')} {Password('hunter2')!r}"
+
+
+@pytest.mark.parametrize(
+    "holder",
+    [
+        ctp01.Identity(password=Password("hunter2")),
+        ctp01.Say(b"authorize~race~hunter2\r\n", shown=b"authorize~race~(secret)\r\n"),
+        login.Say(255, "PW hunter2"),
+        messages.Command(device="gsm", words="SET PASSWORD SERVER1 file", text="hunter2"),
+        messages.SaveIts(values={}, password="hunter2"),
+        Order(words="SET PASSWORD SERVER1 file", by="anna", text="hunter2"),
+        thcom_records.Login(tag="PW", text="hunter2"),
+    ],
+    ids=lambda one: f"{type(one).__module__}.{type(one).__name__}",
+)
+def test_nothing_shows_the_password_that_it_carries(holder: object) -> None:
+    assert "hunter2" not in repr(holder)
+    assert repr(holder)
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o660, 0o644, 0o601])

@@ -17,7 +17,9 @@ from console.codecs.ctp01_lines import (
     in_words,
     layout,
     line,
+    sayable,
 )
+from console.passwords import Password
 
 LONGEST = 4096
 """Bytes of a line at most; what is longer is no CTP01."""
@@ -27,6 +29,11 @@ NAME = 60
 
 MOST_OPTIONS = 100
 """Options a greeting may announce."""
+
+UNSAYABLE = (
+    "the server wants the password itself (authentication=plaintext), and CTP01 cannot say this one: it says ASCII, "
+    "and `~` parts its fields; give the user a password of ASCII without `~` there, and in secrets.toml"
+)
 
 WAITING = 100
 """Lines that may come while we are not authorised yet."""
@@ -38,6 +45,10 @@ class Say(Struct, frozen=True):
     raw: bytes
     shown: bytes | None = None
     """What may be shown of it, where it holds a secret."""
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"Say({self.raw if self.shown is None else self.shown!r})"
 
 
 class Ready(Struct, frozen=True):
@@ -87,7 +98,7 @@ class Told(Struct, frozen=True):
 
 
 class Denied(Struct, frozen=True):
-    """The server will not have us; it closes now."""
+    """The server will not have us, and closes now; or what it wants of us cannot be said. What to check is in it."""
 
     text: str
 
@@ -102,7 +113,7 @@ class Identity(Struct, frozen=True, kw_only=True):
     """Some servers answer to this name alone (section 1.11)."""
     version: str = "1.0.0"
     user: str = ""
-    password: str = ""
+    password: Password = Password("")
     connection: str = ""
     """The same for as long as the numbering is."""
     event: str = ""
@@ -243,7 +254,10 @@ class Conversation:
         if options.authentication is Authentication.NONE:
             return self._authorise()
         self._authorised = False
-        proof = authorization(options.authentication, options.seed, self.identity.password)
+        password = self.identity.password.reveal()
+        if options.authentication is Authentication.PLAINTEXT and not sayable(password):
+            return [Denied(UNSAYABLE)]
+        proof = authorization(options.authentication, options.seed, password)
         user = self.identity.user
         return [Say(line("authorize", user, proof), shown=line("authorize", user, "(secret)"))]
 
@@ -257,7 +271,8 @@ class Conversation:
                 events += self._line(one)
             return events
         if word == "err":
-            return [Denied(f"the server refuses user {self.identity.user!r}{': ' + why[:NAME] if why else ''}")]
+            refused = f"the server refuses user {self.identity.user!r}{': ' + why[:NAME] if why else ''}"
+            return [Denied(f"{refused}: check `user` in the settings and the password in secrets.toml")]
         if word == "ping":
             return self._command(text)
         if len(self._waiting) < WAITING:

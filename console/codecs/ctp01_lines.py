@@ -153,6 +153,11 @@ def plain(text: str) -> str:
     return "".join(" " if one in "~\r\n\0\t" or ord(one) < 32 else one for one in text)
 
 
+def sayable(text: str) -> bool:
+    """Whether a line says it as it is (see `line`)."""
+    return line(text) == text.encode() + b"\r\n"
+
+
 def location_name(point: str) -> tuple[str, str]:
     """A timing point as CTP01 can name it, and what was wrong with its own name; empty: nothing.
 

@@ -161,6 +161,10 @@ class Login(Struct, frozen=True):
     tag: str
     text: str
 
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"Login(tag={self.tag!r})"
+
 
 class Command(Struct, frozen=True):
     """A command of a host: `#`, two characters, arguments."""

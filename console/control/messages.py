@@ -130,6 +130,10 @@ class Command(Struct, frozen=True, kw_only=True, tag="command"):
     text: str = ""
     """The contents of the file that the words name."""
 
+    def __repr__(self) -> str:
+        """Without the file, which may hold a password."""
+        return f"Command(device={self.device!r}, words={self.words!r}, yes={self.yes!r})"
+
 
 class SetBib(Struct, frozen=True, kw_only=True, tag="bib"):
     """Say whose passing it was; empty `bib`: nobody's that we know. Answered with Done."""

@@ -19,6 +19,7 @@ from console.codecs.ctp01_lines import (
     encode,
     in_words,
     location_name,
+    sayable,
 )
 from console.exports.ctp01_account import NumberedAccount, What
 from console.exports.ctp01_intake import Intake
@@ -31,6 +32,7 @@ from console.exports.pump import Pump
 from console.exports.reads import NO_BIB, ReadsExport, nobody
 from console.journal.journal import JournalFullError
 from console.model import Cursor, ExportState, Kind, Passing, Resolved
+from console.passwords import Password
 
 AGAIN = 1.0
 """Seconds before a journal that is full is asked again for a connection id."""
@@ -47,9 +49,9 @@ class Ctp01Settings(ExportSettings, frozen=True, kw_only=True):
     skip_first_seen: bool = True
     newcomers: Literal["live", "all"] = "all"
     """What gets a number: what is journaled from now on, or everything; it is the server that says where to begin."""
-    program: Annotated[str, Meta(pattern="^[^~\r\n]+$")] = "SimpleClient"
+    program: str = "SimpleClient"
     """How we name ourselves; some servers answer to this name alone."""
-    version: Annotated[str, Meta(pattern="^[^~\r\n]+$")] = "1.0.0"
+    version: str = "1.0.0"
     """Of the program that we name ourselves."""
     user: str = ""
     """For servers that ask who we are; the password is in secrets.toml."""
@@ -64,6 +66,14 @@ class Ctp01Settings(ExportSettings, frozen=True, kw_only=True):
     """Of the event, as the server is told it."""
     description: str = ""
     """Of the event; empty: its name."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for what would go out as something else."""
+        for key, text in (("program", self.program), ("version", self.version), ("user", self.user)):
+            if not sayable(text):
+                raise ValueError(f"{key}: CTP01 says ASCII, and `~` parts its fields (got {text!r})")
+            if not text.strip() and key != "user":
+                raise ValueError(f"{key} must not be empty: servers expect it in our greeting")
 
 
 class Ctp01(ReadsExport[Ctp01Settings]):
@@ -275,7 +285,7 @@ class Ctp01(ReadsExport[Ctp01Settings]):
             program=settings.program,
             version=settings.version,
             user=settings.user,
-            password=self.desk.password(settings.name),
+            password=Password(self.desk.password(settings.name)),
             connection=self._logs.connection,
             event=event,
             event_id=settings.event_id,

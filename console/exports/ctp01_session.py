@@ -160,7 +160,7 @@ class Session(Pump):
             case Told(text):
                 self._service.tell(f"{self.peer.address}: {text}")
             case Denied(text):
-                self.peer.drop(f"{text}: check `user` in the settings and the password in secrets.toml")
+                self.peer.drop(text)
 
     async def _flow(self) -> bool:
         """Write the next lines of what the server has started; False: there are none."""

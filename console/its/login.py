@@ -59,6 +59,10 @@ class Say(Struct, frozen=True):
     number: int
     data: str
 
+    def __repr__(self) -> str:
+        """Without the password."""
+        return f"Say({self.number}, {'PW *' if self.data.startswith('PW ') else self.data!r})"
+
 
 class Accepted(Struct, frozen=True):
     """The server takes our frames; `empty`: and has us forget those that wait."""

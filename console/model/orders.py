@@ -70,6 +70,10 @@ class Order(Struct, frozen=True, kw_only=True):
     text: str = ""
     """The contents of the file that the words name."""
 
+    def __repr__(self) -> str:
+        """Without the file, which may hold a password."""
+        return f"Order(words={self.words!r}, by={self.by!r}, console={self.console!r})"
+
 
 class Job(Struct, frozen=True, kw_only=True):
     """A command under way that takes long."""

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from console.codecs.ctp01 import (
     Announce,
@@ -32,8 +33,10 @@ from console.codecs.ctp01_lines import (
     encode,
     layout,
     location_name,
+    sayable,
     time_of,
 )
+from console.passwords import Password
 
 LA = Identity(
     version="1.2.3",
@@ -42,7 +45,7 @@ LA = Identity(
     event_id="12",
     description="Los Angeles Marathon 2008",
     user="ann",
-    password="secret",
+    password=Password("secret"),
 )
 
 
@@ -188,6 +191,24 @@ def test_authorisation(scheme: Authentication) -> None:
     assert one.receive(b"start\r\n") == []  # too early: it waits
     assert [type(event) for event in one.receive(b"ack~authorize\r\n")] == [Ready, Begin]
     assert isinstance(greeted(f"authentication={scheme}").receive(b"err~authorize~no\r\n")[0], Denied)
+    assert "secret" not in repr(LA)
+    assert f"ann~{proof}" not in repr(asked)
+
+
+@pytest.mark.parametrize("password", ["tri~mark", "Läufer", "a\tb", "a\nb"])
+def test_a_password_that_the_protocol_cannot_say_is_not_altered(password: str) -> None:
+    """Plain text cannot carry it; a digest can."""
+    assert not sayable(password)
+    identity = structs.replace(LA, password=Password(password))
+    for scheme in (one for one in Authentication if one is not Authentication.NONE):
+        one = Conversation(identity, ["finish"])
+        events = one.receive(f"srv~1~2\r\nauthentication={scheme}\r\nauthentication-seed=0123\r\n".encode())
+        if scheme is Authentication.PLAINTEXT:
+            assert [type(event) for event in events] == [Denied]
+            assert "authentication=plaintext" in repr(events)
+        else:
+            assert said(events) == f"authorize~ann~{authorization(scheme, '0123', password)}\r\n".encode()
+        assert password not in repr((identity, events))
 
 
 @pytest.mark.parametrize(

@@ -499,6 +499,24 @@ async def test_a_wrong_password_is_said_in_words() -> None:
         assert sum("refuses user" in text for _, _, text in desk.troubles) == 1
 
 
+async def test_a_password_that_plain_text_cannot_carry_is_said_and_not_sent() -> None:
+    desk = MemoryDesk()
+    desk.secret = "tri~mark"
+    async with scripted() as script, exporting(desk, script.port, user="race") as export:
+        await script.greeted("authentication=plaintext")
+        await until(lambda: "authentication=plaintext" in export.state().reason)
+        await until(lambda: any("`~` parts its fields" in text for _, _, text in desk.troubles))
+        assert not any("authorize" in line for line in script.lines)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("program", "Race~Deck"), ("version", "1\n"), ("user", "Jörg"), ("program", "")]
+)
+def test_what_would_go_out_as_something_else_is_refused_in_the_settings(key: str, value: str) -> None:
+    with pytest.raises(ValueError, match=key):
+        make(MemoryDesk(), 1, **{key: value})
+
+
 async def test_a_server_that_does_not_know_our_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.exports.ctp01_session.ANSWER_WITHIN", 0.05)
     desk = MemoryDesk()
