@@ -153,9 +153,17 @@ class Desk:
 
     def note(self, word: str, body: dict[str, Scalar], by: str) -> None:
         """Journal an act of a device."""
+        self._act(word, body, by)
+
+    async def write_ahead(self, word: str, body: dict[str, Scalar], by: str) -> None:
+        """Journal an act of an export; returned when it is durable."""
+        await asyncio.wrap_future(self._act(word, body, by))
+
+    def _act(self, word: str, body: dict[str, Scalar], by: str) -> concurrent.futures.Future[Act]:
         act = self.journal.act(word, body, by)
         self._noting.add(act)
         act.add_done_callback(self._noting.discard)
+        return act
 
     async def notes(self, word: str) -> list[Act]:
         """Every act of that word, oldest first."""

@@ -46,4 +46,5 @@ class Cursors:
 
 def _essence(account: Account) -> tuple[object, ...]:
     counts = account.counts
-    return counts["tcp"], counts["unmapped"], counts["skipped"], len(account.held), account.tcp // 1000
+    told = (counts["tcp"], counts["unmapped"], counts["skipped"], counts["resent"])
+    return *told, len(account.held), account.tcp // 1000

@@ -124,6 +124,10 @@ class Desk(Protocol):
     def note(self, word: str, body: dict[str, Scalar], by: str) -> None:
         """Journal an act; never waits for the disk."""
 
+    async def write_ahead(self, word: str, body: dict[str, Scalar], by: str) -> None:
+        """Journal an act before it is carried out: returned when it is safe on the disk, however long that takes.
+        Raises JournalFullError."""
+
     async def notes(self, word: str) -> list[Act]:
         """Every act of that word, oldest first."""
 

@@ -1,7 +1,8 @@
 """What an operator does with a running export: pause it, skip what waits, have things sent again.
 
 Each is journaled as an act, so that a restart knows of it: a pause lasts until somebody ends it; what was skipped as it
-waited is never called sent; sending again is not resumed, and that is said.
+waited is never called sent; sending again begins when it is safe in the journal that it was asked for, is not resumed,
+and that is said.
 """
 
 import asyncio
@@ -13,10 +14,14 @@ from console.exports.delivery import Account
 from console.exports.export import Desk
 from console.exports.pump import Pump
 from console.exports.resend import Again, Wanted, as_body, as_range, in_words, of_body, wanted
+from console.journal.journal import JournalFullError
 from console.model import Level, Passing, Scalar, Selection
 
 ACT = "export"
 """The word of these acts; `export` and `do` in the body say which export, and what."""
+
+WRITTEN_WITHIN = 5.0
+"""Seconds in which the journal must have taken what was asked for, before anything is sent again."""
 
 REPLY_WITHIN = 5.0
 """Seconds after which whoever asked to have things sent again is told how far it is; it goes on."""
@@ -52,6 +57,8 @@ class Steering:
         self._pumps = pumps
         self._kept = kept
         self._resends: dict[asyncio.Task[None], list[Again]] = {}
+        self._beginning = False
+        """It is being journaled that things are to be sent again."""
         self._last = 0
         self._again: list[tuple[str, Wanted]] = []
         """What went out again: to which address (empty: to all)."""
@@ -136,15 +143,19 @@ class Steering:
         """Send these once more to whoever is connected, between what is new; what became of them, in words, or how far
         it is after a while. Raises ValueError where it cannot be."""
         what = await wanted(chosen, self._desk.feed)
-        if self.paused:
-            raise ValueError(f"{self._name} is paused: resume it first")
-        if self._resends:
+        self._ready_for(accounts, peer)
+        if self._resends or self._beginning:
             raise ValueError(f"{self._name} is sending something again already: wait for its end, or pause the export")
-        pumps = [pump for account in accounts for pump in self._pumps(account)]
-        if not pumps:
-            raise ValueError(f"{peer or 'nobody'} is{' not' if peer else ''} connected: there is nobody to send it to")
         self._last = number = max(self._now(), self._last + 1)
-        self._note("resend", by, id=number, peer=peer, **as_body(what))
+        self._beginning = True
+        try:
+            await self._write_ahead(by, id=number, peer=peer, **as_body(what))
+            pumps = self._ready_for(accounts, peer)
+        except BaseException:
+            self._note("resent", by, id=number, peer=peer, last=0, sent=0)
+            raise
+        finally:
+            self._beginning = False
         jobs = [Again(what) for _ in pumps]
         for pump, job in zip(pumps, jobs, strict=True):
             pump.again = job
@@ -157,6 +168,29 @@ class Steering:
         if not task.done():
             return f"{in_words(jobs)} so far; it goes on, and an incident says when it has ended"
         return in_words(jobs) + "".join(f"; ended early: {why}" for why in sorted(early))
+
+    def _ready_for(self, accounts: Iterable[Account], peer: str) -> list[Pump]:
+        """Who is connected. Raises ValueError, in words, where nothing can be sent again now."""
+        if self.paused:
+            raise ValueError(f"{self._name} is paused: resume it first")
+        pumps = [pump for account in accounts for pump in self._pumps(account)]
+        if not pumps:
+            raise ValueError(f"{peer or 'nobody'} is{' not' if peer else ''} connected: there is nobody to send it to")
+        return pumps
+
+    async def _write_ahead(self, by: str, **body: Scalar) -> None:
+        """Have it safe in the journal that these are sent again, before any is: a kill must not leave lines that the
+        journal does not know of. Raises ValueError, in words."""
+        try:
+            async with asyncio.timeout(WRITTEN_WITHIN):
+                await self._desk.write_ahead(ACT, {"export": self._name, "do": "resend", **body}, by)
+        except TimeoutError:
+            why = f"the disk has not taken for {WRITTEN_WITHIN:.0f} s that it was asked for"
+        except (JournalFullError, OSError) as error:
+            why = str(error)
+        else:
+            return
+        raise ValueError(f"nothing is sent again: {why}; look at the journal's state, and ask again when it is ok")
 
     async def _see_through(self, number: int, peer: str, what: Wanted, jobs: list[Again], by: str) -> None:
         for job in jobs:

@@ -79,6 +79,9 @@ class MemoryDesk:
         self.changes = 0
         self.pages = 0
         self.noted: list[Act] = []
+        self.disk = asyncio.Event()
+        """Not set: it hangs."""
+        self.disk.set()
         self.numbered: dict[tuple[str, str, str], dict[int, int]] = {}
         self.connections: dict[str, str] = {}
         self.renumbered = 0
@@ -143,6 +146,10 @@ class MemoryDesk:
 
     def note(self, word: str, body: dict[str, Scalar], by: str) -> None:
         self.noted.append(Act(seq=len(self.noted) + 1, wall=self.clock, word=word, body=body, by=by))
+
+    async def write_ahead(self, word: str, body: dict[str, Scalar], by: str) -> None:
+        await self.disk.wait()
+        self.note(word, body, by)
 
     async def notes(self, word: str) -> list[Act]:
         return [act for act in self.noted if act.word == word]

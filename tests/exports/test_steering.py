@@ -545,3 +545,90 @@ async def test_a_pause_while_passings_are_looked_for_holds_for_them_too(monkeypa
             await asked
         assert not any(act.body.get("do") == "resend" for act in desk.noted)
         await client.close()
+
+
+async def test_nothing_is_sent_again_before_the_journal_has_it() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await joined(desk, where)
+        desk.add(2)
+        assert await chips(client, 2) == [1, 2]
+        await until(lambda: export.state().tcp == 2)
+        desk.disk.clear()
+        asked = asyncio.create_task(export.resend(Selection(), "anna"))
+        await until(lambda: export._steering._beginning)
+        with pytest.raises(ValueError, match="sending something again already"):
+            await export.resend(Selection(), "bert")
+        desk.add()
+        assert await chips(client, 1) == [3], "and nothing again before it"
+        desk.disk.set()
+        assert await asked == "2 sent again"
+        assert await chips(client, 2) == [1, 2]
+        await client.close()
+    assert [act.body["do"] for act in desk.noted] == ["resend", "resent"]
+
+
+async def test_a_disk_that_hangs_is_told_of_and_nothing_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.exports.steering.WRITTEN_WITHIN", 0.05)
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await joined(desk, where)
+        desk.add(2)
+        assert await chips(client, 2) == [1, 2]
+        desk.disk.clear()
+        with pytest.raises(ValueError, match="nothing is sent again: the disk has not taken for 0 s"):
+            await export.resend(Selection(), "anna")
+        desk.disk.set()
+        desk.add()
+        assert await chips(client, 1) == [3]
+        assert await export.resend(Selection(first=3), "anna") == "1 sent again"
+        await client.close()
+    first = desk.noted[0]
+    assert (first.body["do"], first.body["last"], first.body["sent"]) == ("resent", 0, 0)
+    again = make(desk)
+    async with running(again):
+        assert again.fate(desk.feed.passings[0]) == [("127.0.0.1", "tcp")]
+    assert not said(desk, "was cut short by the restart")
+
+
+async def test_a_pause_or_a_client_that_goes_while_the_disk_takes_its_time() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await joined(desk, where)
+        desk.add(2)
+        assert await chips(client, 2) == [1, 2]
+        desk.disk.clear()
+        asked = asyncio.create_task(export.resend(Selection(), "anna"))
+        await until(lambda: export._steering._beginning)
+        export.pause("bert")
+        desk.disk.set()
+        with pytest.raises(ValueError, match="resume it first"):
+            await asked
+        export.resume("bert")
+        desk.disk.clear()
+        asked = asyncio.create_task(export.resend(Selection(), "anna"))
+        await until(lambda: export._steering._beginning)
+        await client.close()
+        desk.add()  # which shows that nobody takes it
+        await until(lambda: not export.state().peers[0].connected)
+        desk.disk.set()
+        with pytest.raises(ValueError, match="nobody is connected"):
+            await asked
+    ended = [act.body for act in desk.noted if act.body["do"] == "resent"]
+    assert [(body["last"], body["sent"]) for body in ended] == [(0, 0), (0, 0)]
+
+
+async def test_what_was_sent_again_is_counted_over_a_kill() -> None:
+    desk = MemoryDesk()
+    export = make(desk)
+    async with running(export) as where:
+        client = await joined(desk, where)
+        desk.add(2)
+        assert await chips(client, 2) == [1, 2]
+        await until(lambda: export.state().tcp == 2)
+        await export.resend(Selection(), "anna")
+        await until(lambda: desk.saved["127.0.0.1"].counts.get("resent") == 2)
+        await client.close()
