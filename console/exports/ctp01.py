@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
 from typing import Annotated, ClassVar, Literal
 
@@ -36,6 +36,9 @@ from console.passwords import Password
 
 AGAIN = 1.0
 """Seconds before a journal that is full is asked again for a connection id."""
+
+NUMBERED_WITHIN = 5.0
+"""Seconds in which what is to be skipped must have its numbers."""
 
 NO_POINT = Hold("no timing point: add its channel to `points` of its device, and `racedeck reload`")
 
@@ -166,6 +169,45 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         super().rebind()
         if self._intake:
             self._locate()
+
+    def skip_waiting(self, by: str, peer: str | None = None) -> int:
+        """Never send the lines that wait now; how many passings."""
+        del by
+        return (
+            self._pass_over({one: self._logs.at(one).newest for one in self._logs.locations}) if self._at(peer) else 0
+        )
+
+    async def skip_until(self, upto: int, by: str, peer: str | None = None) -> int:
+        """Never send what waited when everything up to `upto` was counted, and is not held; how many. Raises ValueError
+        where not all of that has its number yet."""
+        del by
+        if not (self._intake and self._at(peer)):
+            return 0
+        upto = min(upto, self._tallied)
+        try:
+            async with asyncio.timeout(NUMBERED_WITHIN):
+                await self._intake.passed(upto)
+        except TimeoutError:
+            raise ValueError(
+                f"{self.settings.name} is still giving numbers to what waits, and skips it by them: ask again when it "
+                "has; the journal's state says if the disk is slow"
+            ) from None
+        ends = {location: self._logs.at(location).upto(upto) for location in self._logs.locations}
+        count = self._pass_over(ends)
+        for location, last in ends.items():
+            place = self._account.at(location)
+            since = await self._logs.arrival(location, last + 1) if last < place.newest else None
+            if place.sent.number == last:
+                place.since = since
+        return count
+
+    def _pass_over(self, ends: Mapping[str, int]) -> int:
+        account = self._account
+        count = sum(account.pass_over(self._logs.at(location), last) for location, last in ends.items())
+        for session in self._sessions():
+            session.leap(account.sent)
+        self.kept(account)
+        return count
 
     def _let_go(self, account: Account, seq: int) -> bool:
         """Have a held passing numbered."""

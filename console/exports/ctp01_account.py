@@ -1,12 +1,13 @@
 """How far a CTP01 server has been served, location by location: pure accounting, no I/O."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from console.exports.ctp01_log import Log
 from console.exports.delivery import Account, Flight, Written
-from console.model import Cursor, Passing
+from console.model import Cursor
 
 TAKEN, READS, UNASKED, SKIPPED = "taken ", "reads ", "unasked ", "skipped "
 """In `Cursor.counts`: before the name of a location, its mark; before a number and that name, what was skipped."""
@@ -207,28 +208,25 @@ class NumberedAccount(Account):
 
     # --- what the operator skips ---
 
-    def leap(self, upto: int, flying: Iterable[int], beyond: Sequence[Passing] = ()) -> int:
-        """What waits as lines has had its turn; how many those are. What came `beyond` is among them: which
-        number is the last that was asked about is not known here."""
-        del upto, flying, beyond
-        count = self.lines_waiting
-        for location, place in self.places.items():
-            self.pass_over(location, place.newest, 0)
+    def pass_over(self, log: Log, upto: int) -> int:
+        """The lines of a location that wait, up to this one, have had their turn; how many passings they tell of."""
+        place = self.at(log.location)
+        first = place.sent.number + 1
+        if upto < first:
+            return 0
+        before = [one for one in place.skipped if one[0] <= upto and one[1] >= first]
+        count = upto - place.sent.number - log.announcements(first, upto)
+        count -= sum(min(upto, last) - max(first, begun) + 1 for begun, last in before)
+        place.skipped = [one for one in place.skipped if one not in before]
+        before.append((first, upto))
+        place.skipped.append((min(one[0] for one in before), max(one[1] for one in before)))
+        mark = structs.replace(place.sent, number=upto)
+        place.tcp = mark if place.tcp == place.sent else place.tcp
+        place.sent = mark
+        place.since = place.since if upto < place.newest else None
         self.counts["skipped"] += count
         self.counts["leapt"] += count
         return count
-
-    def pass_over(self, location: str, newest: int, count: int) -> None:
-        """The lines of a location that wait up to `newest` have had their turn; `count` passings."""
-        place = self.at(location)
-        if newest > place.sent.number:
-            place.skipped.append((place.sent.number + 1, newest))
-            mark = structs.replace(place.sent, number=newest)
-            place.tcp = mark if place.tcp == place.sent else place.tcp
-            place.sent = mark
-        place.since = None
-        self.counts["skipped"] += count
-        self.counts["leapt"] += count
 
     def skips(self, location: str, number: int) -> bool:
         """Whether this line was skipped as it waited."""

@@ -40,6 +40,7 @@ class Intake:
     def __init__(self, form: Numbering, feed: Feed, account: NumberedAccount, logs: Logs) -> None:
         self.stir = asyncio.Event()
         """To be set when there may be something to do."""
+        self._moved = asyncio.Event()
         self.releases = list(account.released)
         """Held passings whose turn it is."""
         self._form = form
@@ -68,6 +69,12 @@ class Intake:
             newest = self._feed.newest
             self.stir.set()
 
+    async def passed(self, seq: int) -> None:
+        """Wait until every passing up to this one has its number, where it gets one now."""
+        while self._account.sent < seq:
+            self._moved.clear()
+            await self._moved.wait()
+
     async def _work(self) -> None:
         while True:
             self.stir.clear()
@@ -79,6 +86,7 @@ class Intake:
                 await self._take(batch)
                 self._account.reach(batch[-1].seq)
                 self._account.empty(batch[-1].seq)
+                self._moved.set()
                 self._form.kept(self._account)
             else:
                 await self.stir.wait()

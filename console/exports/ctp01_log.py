@@ -106,6 +106,10 @@ class Log:
         """The highest number that was given to this passing, or before it; 0: none."""
         return self._order.upto(passing)
 
+    def announcements(self, first: int, last: int) -> int:
+        """How many of these numbers announce the location."""
+        return sum(passing == ANNOUNCEMENT and first <= number <= last for number, passing in self._late.items())
+
     def lines(self, first: int, last: int | None = None) -> Iterator[Line]:
         """From one number to another, or to the newest."""
         for number in range(first, (self.newest if last is None else last) + 1):

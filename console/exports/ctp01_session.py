@@ -186,7 +186,7 @@ class Session(Pump):
             return await self._resumed(location, taken) if self._service.resumes else 1
         if sequence > log.newest + 1:
             # Its memory is of other numbers than ours: what it says does not tell what it has got.
-            skipped = self._pass_over(location)
+            skipped = self._numbered.pass_over(log, log.newest)  # it asks for what lies behind all that waits
             self._service.tell(
                 f"{self.peer.address} asks for {location} from {sequence}, and there are only {log.newest}: what comes "
                 f"now goes out, and {skipped} that waited are skipped; if it lacks anything, have it sent again"
@@ -206,14 +206,6 @@ class Session(Pump):
                 skipped = self._numbered.skips(location, line.number)
                 self._numbered.known(location, line.number, What.OTHER if skipped else what)
             first = lines[-1].number + 1
-
-    def _pass_over(self, location: str) -> int:
-        """The server asks for what lies behind all that waits: that has had its turn; how many passings those are."""
-        log, first = self._logs.at(location), self._numbered.at(location).sent.number + 1
-        waiting = [line for line in log.lines(first) if not self._numbered.left_out(location, line.number)]
-        count = sum(line.passing > 0 for line in waiting)
-        self._numbered.pass_over(location, log.newest, count)
-        return count
 
     async def _resumed(self, location: str, taken: int) -> int:
         """Behind what was taken, less what arrived in the minute before the last of that."""
@@ -255,8 +247,8 @@ class Session(Pump):
             await self._room_for(chunk)
             if not answer and (not self._service.go.is_set() or (number and self._events)):
                 break  # first what is asked; what was not written is read again
-            if answer or any(line.number >= places[line.location] for line, _, _ in chunk):  # else just skipped
-                self._write_chunk(chunk, passings)
+            skipped = [] if answer else [line for line, _, _ in chunk if line.number < places[line.location]]
+            self._write_chunk([one for one in chunk if one[0] not in skipped], passings)
             for line, _, _ in chunk:
                 places[line.location] = max(places[line.location], line.number + 1)
             await asyncio.sleep(self._service.gap)
@@ -302,11 +294,11 @@ class Session(Pump):
     # --- what the operator wants ---
 
     def leap(self, upto: int) -> None:
-        """Go on behind what was skipped: all lines that there are."""
+        """Go on behind what was skipped."""
         del upto
         for places in (self._flowing, self._pulled):
-            for location in places:
-                places[location] = self._logs.at(location).newest + 1
+            for location, number in places.items():
+                places[location] = max(number, self._numbered.at(location).sent.number + 1)
 
     async def _flow_again(self) -> bool:
         """A chunk of what the operator wants sent again; False: there is nothing."""

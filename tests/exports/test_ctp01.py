@@ -14,7 +14,7 @@ from console.codecs.ctp01_lines import Read, encode
 from console.exports import export_class
 from console.exports.ctp01 import Ctp01
 from console.exports.peer import Peer
-from console.model import SECOND, Basis, Cursor, Kind, Level, Selection, Status
+from console.model import SECOND, Basis, Cursor, Kind, Level, Phase, Selection, Status
 from console.simulators.scoring_ctp01 import Resume, ScoringCtp01
 from console.simulators.scoring_ctp01_talk import Got
 from tests.exports.ctp01_rig import exporting, make, serving
@@ -783,6 +783,84 @@ async def test_pause_resume_skip_and_send_again() -> None:
     ):
         await other.until(lambda: len(other.reads) == 9)  # it remembers nothing, and asks for everything
         assert export.fate(desk.feed.passings[4]) == [(export.settings.connect, "skipped")]
+        assert balanced(export)
+
+
+async def test_what_has_come_since_it_was_asked_is_not_skipped() -> None:
+    """Exactly what the operator was told, at each timing point, whatever comes between the question and the yes."""
+    desk = MemoryDesk()
+    desk.named_points, desk.point_of = ["Start", "Finish"], {"1": "Start"}
+    async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
+        desk.add()
+        await until(lambda: export.state().tcp == 1)
+        export.pause("anna")
+        desk.add(3)
+        desk.add(2, channel="1")
+        await until(lambda: export.waiting() == 5)
+        asked = export.counted_to
+        desk.clock += SECOND
+        desk.add(phase=Phase.TEST)
+        desk.add()
+        desk.add(channel="1")
+        await until(lambda: export.waiting() == 7)
+        assert await export.skip_until(asked, "anna") == 5
+        assert await export.skip_until(asked, "anna") == 0, "given twice"
+        state = export.state().peers[0]
+        assert (state.skipped, state.waiting, state.oldest) == (5, 2, desk.clock)
+        assert balanced(export)
+        export.resume("anna")
+        await until(lambda: export.state().tcp == 3)
+        assert [(got.location, got.sequence) for got in server.reads[1:]] == [("Finish", 5), ("Start", 3)]
+        assert balanced(export)
+
+
+async def test_what_waits_for_its_number_is_skipped_when_it_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers are given at the pace of the disk; where that takes too long, nothing is skipped, and it is said."""
+    desk, disk = MemoryDesk(), asyncio.Event()
+    number = desk.number
+
+    async def slow(*given: Any) -> dict[int, int]:
+        await disk.wait()
+        return await number(*given)
+
+    monkeypatch.setattr(desk, "number", slow)
+    monkeypatch.setattr("console.exports.ctp01.NUMBERED_WITHIN", 0.01)
+    async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
+        export.pause("anna")
+        desk.add(3)
+        await until(lambda: export.waiting() == 3)
+        asked = export.counted_to
+        with pytest.raises(ValueError, match="still giving numbers"):
+            await export.skip_until(asked, "anna")
+        assert (export.waiting(), export.state().skipped) == (3, 0)
+        monkeypatch.setattr("console.exports.ctp01.NUMBERED_WITHIN", 10)
+        skipping = asyncio.create_task(export.skip_until(asked, "anna"))
+        await asyncio.sleep(0)
+        disk.set()
+        assert await skipping == 3
+        assert balanced(export)
+
+
+async def test_only_what_was_skipped_is_left_out_of_lines_that_were_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, free = asyncio.Event(), asyncio.Event()
+    room = Peer.room
+
+    async def full(self: Peer, size: int) -> None:
+        if size > 1000:
+            asked.set()
+            await free.wait()
+        await room(self, size)
+
+    monkeypatch.setattr(Peer, "room", full)
+    desk = MemoryDesk()
+    desk.add(100)
+    async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
+        await asked.wait()
+        assert await export.skip_until(60, "anna") == 60
+        free.set()
+        await until(lambda: export.state().tcp == 40)
+        assert [got.sequence for got in server.reads] == list(range(61, 101))
+        assert (export.state().skipped, export.state().resent) == (60, 0)
         assert balanced(export)
 
 

@@ -104,7 +104,9 @@ STEPS = st.one_of(
     st.tuples(st.just("rewind"), st.sampled_from(PLACES)),
     st.tuples(st.just("land"), st.integers(0, 300)),
     st.tuples(st.just("known"), st.sampled_from(PLACES)),
-    st.tuples(st.sampled_from(("lose", "kill", "skip")), st.none()),
+    st.tuples(st.just("announce"), st.sampled_from(PLACES)),
+    st.tuples(st.just("skip"), st.integers(0, 80)),
+    st.tuples(st.sampled_from(("lose", "kill")), st.none()),
 )
 
 
@@ -113,13 +115,20 @@ def test_the_account_always_adds_up(steps: list[tuple[str, str | int | None]]) -
     one, flight, end, seq = account(), Flight(0), 0, 0
     newest = dict.fromkeys(PLACES, 0)
     next_line = dict.fromkeys(PLACES, 1)
+    logs = {place: Log(place, {}) for place in PLACES}
     written: set[tuple[str, int]] = set()
+
+    def what_is(location: str, number: int) -> What:
+        other = one.left_out(location, number) or logs[location].passing(number) == ANNOUNCEMENT
+        return What.OTHER if other else What.READ
+
     for step, what in steps:
         location = what if isinstance(what, str) else ""
         match step:
             case "number":
                 seq += 1
                 newest[location] += 1
+                logs[location].put(newest[location], seq)
                 one.meet(passing(seq))
                 one.came(location, newest[location], seq)
                 one.numbered(seq)
@@ -132,7 +141,7 @@ def test_the_account_always_adds_up(steps: list[tuple[str, str | int | None]]) -
                     written.add((location, number))
                 flown = Flown(
                     end=end, seq=0, wall=1, released=False, again=number <= one.at(location).sent.number,
-                    location=location, number=number, what=What.OTHER if left_out else What.READ,
+                    location=location, number=number, what=what_is(location, number),
                 )  # fmt: skip
                 flight.written.append(flown)
                 one.wrote(flown)
@@ -145,7 +154,7 @@ def test_the_account_always_adds_up(steps: list[tuple[str, str | int | None]]) -
             case "known" if one.at(location).sent.number < newest[location]:
                 number = one.at(location).sent.number + 1
                 if one.at(location).tcp.number == number - 1 and next_line[location] == number:
-                    one.known(location, number, What.OTHER if one.left_out(location, number) else What.READ)
+                    one.known(location, number, what_is(location, number))
                     next_line[location] = number + 1
             case "lose" | "kill":
                 one.lost(flight, [], repeats=True)
@@ -157,9 +166,25 @@ def test_the_account_always_adds_up(steps: list[tuple[str, str | int | None]]) -
                     one = again
                 flight, end = Flight(0), 0
                 next_line = {place: one.at(place).tcp.number + 1 for place in PLACES}
+            case "announce":
+                newest[location] += 1
+                logs[location].put(newest[location], ANNOUNCEMENT)
+                one.at(location).newest = newest[location]
             case "skip":
-                one.leap(0, [])
-                next_line = {place: top + 1 for place, top in newest.items()}
+                ends = {place: log.upto(int(what or 0)) for place, log in logs.items()}
+                told = [
+                    number
+                    for place, end_there in ends.items()
+                    for number in range(one.at(place).sent.number + 1, end_there + 1)
+                    if what_is(place, number) is What.READ
+                ]
+                assert sum(one.pass_over(log, ends[place]) for place, log in logs.items()) == len(told)
+                assert not any(
+                    what_is(place, number) is What.READ
+                    for place, end_there in ends.items()
+                    for number in range(one.at(place).sent.number + 1, end_there + 1)
+                )
+                next_line = {place: max(number, ends[place] + 1) for place, number in next_line.items()}
         assert one.journaled == one.counts["sent"] + one.waiting + one.counts["skipped"] == seq
         assert one.journaled >= one.counts["sent"] >= one.counts["tcp"] >= 0
         assert one.counts["sent"] == sum(place.sent.reads for place in one.places.values())
