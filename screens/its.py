@@ -135,7 +135,9 @@ def connection(its: ItsState, width: int, picture: Picture) -> list[Line]:
         out += _link(its, link, width, picture) if number == 0 else [_linked_up(link, width)]
     for writer in its.writers:
         told = f"written into {writer.device}: {writer.written}, waiting: {writer.waiting}"
-        out.append([(words.fit(told, width), "warn" if writer.waiting else "")])
+        if writer.held:
+            told += f", HELD: {writer.held}  :release {writer.export} or :skip"
+        out.append([(words.fit(told, width), "bad" if writer.held else "warn" if writer.waiting else "")])
     here = ", ".join(f"{count} on port {port}" for port, count in sorted(its.instances.items()) if count)
     told = f"{here}; it counts impulses only in a started session" if here else "none"
     out.append([(words.fit(f"timing software: {told}", width), "" if here else "warn")])

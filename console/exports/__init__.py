@@ -21,6 +21,7 @@ EXPORTS = {
 OF_THE_LINK = {
     "its": "console.its.uplink:Uplink",
     "its-log": "console.its.log:LogFile",
+    "its-write": "console.its.downlink:Downlink",
 }
 """The same of exports that are made from `[its]`."""
 

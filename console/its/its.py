@@ -1,14 +1,14 @@
-"""The link to ITS ONLINE TIMING, as the engine has it: connections, sources, writers, local instances, states."""
+"""The link to ITS ONLINE TIMING, as the engine has it: connections, sources, local instances, states."""
 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from console.codecs import gsm_log
+from console.codecs import gsm_log, thcom
 from console.codecs.thcom_link import Extended
 from console.devices.driver import DeviceSettings
 from console.devices.manager import endpoint_for
@@ -44,7 +44,7 @@ class Its:
         self._endpoint = endpoint or (lambda its: TcpClient(its.server, its.server_port))
         self._running: object = None
         """By which settings the link is at work; None: it is not."""
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
         self._connections: list[Connection] = []
         self._software: Connection | None = None
         self._sources: dict[str, SourceEndpoint] = {}
@@ -54,7 +54,6 @@ class Its:
         self._too_many = False
         self._heard: dict[str, int] = {}
         self._echoes: Counter[str] = Counter()
-        self._writers: list[Downlink] = []
         self._instances: Counter[int] = Counter()
 
     # --- settings ---
@@ -75,7 +74,7 @@ class Its:
         """Make the link what `settings` say; it is made anew only where that is needed."""
         its = self.settings = settings.its
         wanted = its and (
-            structs.replace(its, material=(), log_file=""),
+            structs.replace(its, material=(), write=(), log_file=""),
             settings.passwords.get(DEVICE),
         )
         if wanted == self._running:
@@ -84,16 +83,9 @@ class Its:
         self._running = wanted
         if its is None:
             return
-        ports = {device.name: bool(device.port) for device in settings.devices}
-        engine = self._engine
-        self._writers = [
-            Downlink(one.device, self._write, ports[one.device], engine.trouble, engine.wall) for one in its.write
-        ]
         self._software = self.connection(login_of(its), self, SOFTWARE)
-        work: list[Coroutine[Any, Any, None]] = [self._software.run(), *(writer.run() for writer in self._writers)]
-        self._tasks = [asyncio.create_task(one) for one in work]
-        for task in self._tasks:
-            task.add_done_callback(self._failed)
+        self._task = asyncio.create_task(self._software.run())
+        self._task.add_done_callback(self._failed)
 
     def reconnect(self) -> None:
         """Make all connections anew, at once."""
@@ -101,14 +93,13 @@ class Its:
             connection.again()
 
     async def stop(self) -> None:
-        """End the connection of this computer, and all writing."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """End the connection of this computer."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         if self._software:
             self.ended(self._software)
-        self._software, self._writers, self._running = None, [], None
+        self._software = self._task = self._running = None
 
     def _failed(self, task: "asyncio.Task[None]") -> None:
         if not task.cancelled() and (error := task.exception()):
@@ -176,7 +167,6 @@ class Its:
         """A frame of a source; of one of our own devices, it is only what we have sent, come back."""
         its = self.settings
         assert its
-        self.down(connection.role, frame)
         if is_ours(its, frame.source):
             self._echoes[frame.source] += 1
             return False
@@ -204,19 +194,16 @@ class Its:
         adopting.add_done_callback(self._adopting.discard)
         return True
 
-    def down(self, role: str, frame: Extended) -> None:
-        """A frame that came on the connection of `role`, for wired timers: one that is linked up has a connection of
-        its own, the others are told what this computer is told."""
-        assert self.settings
-        sent = {one.device: self.settings.device_type + one.serial for one in self.settings.send}
-        for writer in self._writers:
-            if role == (writer.device if writer.device in sent else SOFTWARE) and frame.source != sent.get(
-                writer.device
-            ):
-                writer.take(frame)
+    # --- wired timers (downlink.Link) ---
 
-    def _write(self, device: str, raw: bytes) -> None:
-        self._engine.manager.write(device, raw, by=DEVICE)
+    def write(self, device: str, data: str) -> None:
+        """Have a wired timer told. Raises ConnectionError, and CommandError where there is no such device."""
+        on_a_cable = any(one.port for one in self._engine.settings.devices if one.name == device)
+        self._engine.manager.write(device, thcom.basic(data, checksum=on_a_cable), by=DEVICE)
+
+    def is_source(self, device: str) -> bool:
+        """Whether what this device says comes from the server."""
+        return device in self._sources
 
     # --- what is safe ---
 
@@ -274,7 +261,7 @@ class Its:
             log_file=its.log_file,
             links=tuple(one.state() for one in sorted(self._connections, key=lambda one: one.role != SOFTWARE)),
             material=tuple(self._material(its)),
-            writers=tuple(writer.state() for writer in self._writers),
+            writers=tuple(one.writer() for one, _ in self._engine.exports.values() if isinstance(one, Downlink)),
             instances=dict(self._instances),
             checksums=its.checksums,
             unconfirmed=UNCONFIRMED,

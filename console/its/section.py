@@ -10,6 +10,7 @@ from console.devices.driver import DeviceSettings
 from console.exports.export import ExportSettings
 from console.exports.thcom_format import CHANNEL
 from console.its.connection import SOFTWARE
+from console.its.downlink import DownlinkSettings
 from console.its.intake import DEVICE
 from console.its.its import is_ours
 from console.its.log import LogSettings
@@ -163,6 +164,21 @@ def exports(its: ItsSettings) -> list[ExportSettings]:
                 where=its.where,
             )
         )
+    software = f"{its.software_id} ({SOFTWARE})"
+    linked_up = {one.device: one.serial for one in its.send}
+    for write in its.write:
+        serial = linked_up.get(write.device)
+        found.append(
+            DownlinkSettings(
+                name=f"{DEVICE}-to-{write.device}",
+                type="its-write",
+                stale_after=its.stale_after,
+                device=write.device,
+                address=its.device_type + serial if serial else "",
+                connection=f"{serial} ({write.device})" if serial else software,
+                software=software,
+            )
+        )
     if its.log_file:
         found.append(
             LogSettings(
@@ -171,7 +187,7 @@ def exports(its: ItsSettings) -> list[ExportSettings]:
                 format="gsm-interface",
                 path=its.log_file.replace("{", "{{").replace("}", "}}"),
                 newcomers="all",
-                software=f"{its.software_id} ({SOFTWARE})",
+                software=software,
                 computer_type=its.computer_type,
                 software_ports={
                     its.name_of(its.address_of(one)): one.software_port for one in its.material if one.software_port

@@ -205,9 +205,7 @@ class _Timer:
         self._uplink.cleared(self.device)
 
     def arrived(self, connection: Connection, frame: Extended, raw: bytes) -> bool:
-        """What the server has for the timer on the cable."""
-        del connection, raw
-        self._its.down(self.device, frame)
+        """What the server has for the timer on the cable: see Downlink, which reads it in the journal."""
         return False
 
     def delivered(self, connection: Connection, key: int) -> None:

@@ -262,9 +262,13 @@ class ItsWriter(Struct, frozen=True, kw_only=True):
     """A wired timer that is told what the server sends."""
 
     device: str
+    export: str = ""
+    """By which it is told; `release` and `skip` go by it."""
     written: int = 0
     waiting: int = 0
     """Until it is connected."""
+    held: int = 0
+    """Gone stale meanwhile: the operator's to release or skip."""
     last: int | None = None
     """When the last was written, wall ns."""
 

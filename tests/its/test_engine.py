@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from console.control.client import Client
-from console.model import Direction, EngineState, ItsLink, Passing, Status
+from console.model import Direction, EngineState, ItsLink, ItsWriter, Passing, Status
 from console.simulators.port import TcpPort
 from console.simulators.software import Software
 from tests.faults.rig import (
@@ -142,6 +142,40 @@ async def test_a_start_far_away_and_a_finish_on_a_cable(tmp_path: Path) -> None:
             assert sum("0086" in row for row in rows) == 1  # what came for the timer on the cable is not in it
             assert (await one.racedeck("doctor")).err == ""
         assert "secret01" not in one.log
+
+
+def writer(state: EngineState) -> ItsWriter:
+    assert state.its
+    (one,) = state.its.writers
+    return one
+
+
+async def test_what_came_for_an_unplugged_timer_outlives_the_engine(tmp_path: Path) -> None:
+    where = free_port()
+    text = FINISH_TIMER % f"127.0.0.1:{where}"
+    async with serving() as server, linked(tmp_path, settings(server, "stale_after = 3600" + text), 2) as (one, client):
+        server.at("0086").say("10084", START)
+        await until_state(client, lambda state: writer(state).waiting == 1)
+        await until(lambda: server.at("0086").session.waiting == 0, "the server may forget it")
+        client.close()
+        await one.kill()
+        one.write(settings(server, "stale_after = 0.001" + text))
+        client = await one.start()
+        state = await until_state(client, lambda state: writer(state).held == 1)
+        assert export(state, "its-to-finish").held == 1
+        port = TcpPort.listen(port=where)
+        cable = Cable(port)
+        async with plugged(port), at_work(cable.run()):
+            await until_state(client, lambda state: all(one.state.value in ("open", "up") for one in state.devices))
+            server.at("0086").say("10084", NET)
+            await until(lambda: NET.encode() in cable.got, "what is not stale")
+            assert START.encode() not in cable.got, "nothing stale is written blindly"
+            await client.held("its-to-finish", "release")
+            await until(lambda: START.encode() + b"\r\n" in cable.got, "what was released")
+            await until_state(client, lambda state: writer(state).written == 2)
+            frames = [frame for frame in await all_frames(client) if frame.device == "finish"]
+            assert sum(frame.by == "its" for frame in frames) == 2
+        client.close()
 
 
 async def test_unknown_sources_appear_by_themselves_and_outlive_the_engine(tmp_path: Path) -> None:

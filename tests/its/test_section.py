@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from console.config import Settings, SettingsError, load
+from console.its.downlink import DownlinkSettings
 from console.its.log import LogSettings
 from console.its.source import SourceSettings
 from console.its.uplink import UplinkSettings
@@ -87,13 +88,23 @@ device = "finish"
     )
     (start,) = [one for one in settings.devices if isinstance(one, SourceSettings)]  # 0086 is ours
     assert (start.name, start.source, start.points) == ("start", "10084", {"M1": "Start"})
-    _, uplink, log = settings.exports
+    _, uplink, downlink, log = settings.exports
     assert isinstance(uplink, UplinkSettings)
     assert (uplink.name, uplink.devices, uplink.channels) == ("its", ("finish", "chute"), {"chute": "4"})
     assert uplink.login("finish").serial_line == "SN 00086 CP545 VB10"
     assert uplink.login("chute").address == "10087"
+    assert isinstance(downlink, DownlinkSettings)
+    assert (downlink.name, downlink.device, downlink.address) == ("its-to-finish", "finish", "10086")
+    assert (downlink.connection, downlink.software) == ("0086 (finish)", "1007 (software)")
     assert isinstance(log, LogSettings)
     assert log.software_ports["start"] == 7001
+
+
+def test_a_timer_that_is_not_linked_up_is_told_what_this_computer_is(tmp_path: Path) -> None:
+    settings = read(tmp_path, ITS + '[[its.write]]\ndevice = "finish"\n' + DEVICES)
+    downlink = settings.exports[0]
+    assert isinstance(downlink, DownlinkSettings)
+    assert (downlink.address, downlink.connection, downlink.stale_after) == ("", "1007 (software)", 10)
 
 
 SEND = '[[its.send]]\ndevice = "finish"\nserial = "0086"\n'

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from console.codecs.thcom_link import Dialect, Extended
+from console.codecs.thcom_link import Dialect
 from console.exports import export_class
 from console.exports.export import Export
 from console.its import connection as connection_module
 from console.its.connection import Connection, User
 from console.its.login import Login
 from console.its.uplink import Uplink, UplinkSettings
-from console.model import SECOND, Basis, Kind, Level, Origin, Passing, PeerState, Selection, Status
+from console.model import SECOND, Basis, Direction, Kind, Level, Origin, Passing, PeerState, Selection, Status
 from tests.exports.desk import MemoryDesk, edit, until
 from tests.its.wire import Host, Wire
 
@@ -28,12 +28,11 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class FakeIts:
-    """One server for all devices; it takes what comes for timers."""
+    """One server for all devices."""
 
     def __init__(self) -> None:
         self.host = Host()
         self.wire = Wire(self.host)
-        self.downs: list[tuple[str, str]] = []
         self.there: list[Connection] = []
 
     def connection(self, login: Login, user: User, role: str) -> Connection:
@@ -44,9 +43,6 @@ class FakeIts:
 
     def ended(self, connection: Connection) -> None:
         self.there.remove(connection)
-
-    def down(self, role: str, frame: Extended) -> None:
-        self.downs.append((role, frame.data))
 
 
 class LinkDesk(MemoryDesk):
@@ -251,13 +247,13 @@ async def test_a_restart_goes_on_from_what_was_acknowledged() -> None:
         assert [data[8:12] for data in desk.got] == ["   4", "   5"]
 
 
-async def test_what_the_server_has_for_the_timer_is_for_its_cable() -> None:
+async def test_what_the_server_has_for_the_timer_is_journaled_for_its_cable() -> None:
     desk = LinkDesk()
     async with at_work(make(desk)):
         desk.wire.say("10084", "TN    1    1 M1 13:50:12.36600  9098")
-        await until(lambda: desk.its.downs)
-        assert desk.its.downs == [("finish", "TN    1    1 M1 13:50:12.36600  9098")]
         await until(lambda: not desk.wire.waiting)
+        (told,) = [one for one in desk.its.host.drafts if b"TN" in one.raw and one.direction is Direction.RX]
+        assert (told.device, told.by) == ("its", "0086 (finish)"), "where a downlink finds it"
 
 
 async def test_what_is_told_late_is_held() -> None:

@@ -99,11 +99,14 @@ async def test_the_connection_is_told_in_words(socket: Path, one: ItsLink, said:
 async def test_devices_that_are_linked_up_or_written_to(socket: Path) -> None:
     up = link(serial="0086", role="finish", state="refused", sent=12, acked=11, waiting=1, reason="not in the list")
     own = ItsMaterial(address="10086", device="finish", role="linked up", named=True, echoes=3)
-    its = linked(links=(link(), up), writers=(ItsWriter(device="cp545", written=3, waiting=1),), material=(own,))
+    held = ItsWriter(device="start", export="its-to-start", written=7, held=2)
+    writers = (ItsWriter(device="cp545", written=3, waiting=1), held)
+    its = linked(links=(link(), up), writers=writers, material=(own,))
     async with console_on(socket, engine(its)) as console:
         await show(console)
         await console.sees("0086 finish       REFUSED  sent 12  acked 11  waiting 1  not in the list")
         await console.sees("written into cp545: 3, waiting: 1")
+        await console.sees("written into start: 7, waiting: 0, HELD: 2  :release its-to-start or :skip")
         await console.press("tab")
         await console.sees("linked up, 3 came back")
 
