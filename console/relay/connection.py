@@ -76,8 +76,8 @@ class Connection(asyncio.Protocol):
         """The login is complete, and not decided."""
         self.odd = 0
         """Pieces that were no good frame, or acknowledged nothing."""
-        self.perhaps: list[Content] = []
-        """Frames of the last connection whose acknowledgement may have been lost, that may come again."""
+        self.doubtful: dict[Content, int] = {}
+        """Frames of earlier connections that may come again, and their numbers in the DATA list."""
         self.offered: set[int] = set()
         """Rows of the DATA list that are under way."""
         self._host = host
@@ -175,9 +175,9 @@ class Connection(asyncio.Protocol):
 
     # --- what the host does ---
 
-    def welcome(self, greeting: Sequence[tuple[int, str]], perhaps: list[Content]) -> None:
+    def welcome(self, greeting: Sequence[tuple[int, str]], doubtful: dict[Content, int]) -> None:
         """The login is accepted: `greeting` is rows of the DATA list and their messages."""
-        self.serial, self.checking, self.perhaps = self.login.serial, False, perhaps
+        self.serial, self.checking, self.doubtful = self.login.serial, False, doubtful
         self.login.password = None
         for row, message in greeting:
             self.offered.add(row)

@@ -6,7 +6,6 @@ States of a row:
 - `acknowledged`: the receiver has it;
 - `skipped`: an operator has taken it out of the queue (`relay skip`); `relay resend` brings it back;
 - `refused`: it goes nowhere, or somebody may not connect; the reason says why;
-- `repeat`: came again after its sender had reconnected, and was passed on before;
 - `ended`: a greeting whose connection ended before it was acknowledged;
 - `said`: something about a connection.
 """
@@ -20,6 +19,13 @@ from console.codecs.thcom_session import WINDOW
 from console.model import SECOND
 from console.relay.database import Database
 from console.relay.routing import Route
+
+DOUBT = 30 * SECOND
+"""Of what came in this time (ns) before the last frame of a sender, it may not know that we have it: an acknowledgement
+was lost, or was not on the sender's disk when it was killed."""
+
+MOST_DOUBTFUL = 1000
+"""Frames of a sender that are looked at for that."""
 
 SAME = 600 * SECOND
 """Within this time (ns) the same refusal is counted in one row: a device tries again and again."""
@@ -78,30 +84,35 @@ class Data:
 
     # --- frames ---
 
-    def frame(self, frame: Extended, via: str, routes: Iterable[Route], at: int, *, repeat: bool) -> None:
+    def frame(self, frame: Extended, via: str, routes: Iterable[Route], at: int) -> None:
         """A frame that came over the connection of `via`: a row for each of its ways."""
         ((number,),) = self._query("SELECT ifnull(max(frame), 0) + 1 FROM data")
         checksum = "" if frame.check == "right" else f"checksum {frame.check}"
         for way in routes:
             state, reason = ("refused", way.refused) if way.refused or not way.destination else ("waiting", checksum)
-            if repeat and state == "waiting":
-                state, reason = "repeat", "came again after a reconnect; was passed on before"
             self._change(
                 _INSERT, number, at, via, frame.source, frame.number, frame.protocol, frame.destination,
                 way.destination, frame.data, state, None if state == "waiting" else at, reason,
             )  # fmt: skip
 
-    def last(self, via: str) -> list[Content]:
-        """The last frames that came over a connection of `via`, as many as can be under way; the oldest first.
-
-        Repeats do not count: a sender that is cut off among them begins again before them.
-        """
-        rows = self._query(
-            "SELECT origin, given, message FROM data WHERE via = ? AND frame > 0 AND state != 'repeat'"
-            " GROUP BY frame ORDER BY frame DESC LIMIT ?",
-            via, WINDOW,
+    def again(self, number: int) -> None:
+        """Frame `number` of the list has come again: it is counted, and not passed on."""
+        self._change(
+            "UPDATE data SET times = times + 1, reason = iif(reason = '', 'came again after a reconnect', reason)"
+            " WHERE frame = ?",
+            number,
         )  # fmt: skip
-        return [Content(*row) for row in reversed(rows)]
+
+    def doubtful(self, via: str) -> dict[Content, int]:
+        """Frames that may come again when `via` is back, and their numbers in the list: the last ones, as many as can
+        be under way, and those that came shortly before."""
+        rows = self._query(
+            "SELECT origin, given, message, frame, at FROM data WHERE via = ? AND frame > 0"
+            " GROUP BY frame ORDER BY frame DESC LIMIT ?",
+            via, MOST_DOUBTFUL,
+        )  # fmt: skip
+        since = rows[0][4] - DOUBT if rows else 0
+        return {Content(*row[:3]): row[3] for place, row in enumerate(rows) if place < WINDOW or row[4] >= since}
 
     def waiting(self, serial: str, limit: int) -> list[Queued]:
         """What is to go to `serial` first."""

@@ -186,14 +186,14 @@ class Relay:
             self._database.change(
                 "INSERT OR REPLACE INTO connections VALUES (?,?,?,?)", serial, connection.address, user, now
             )
-            perhaps = self._data.last(serial)
+            doubtful = self._data.doubtful(serial)
         self.strangers.pop(connection, None)
         self.connections[serial] = connection
         if old:
             log.warning("%s connected again from %s: %s is closed", serial, connection.address, old.address)
             old.end("the same serial connected again", "#GC 0", f"#PL {serial} USED ELSEWHERE")
         log.info("%s connected from %s as %s", serial, connection.address, user)
-        connection.welcome(greeting, perhaps)
+        connection.welcome(greeting, doubtful)
         self._fill(connection)
 
     def gone(self, connection: Connection, reason: str) -> None:
@@ -246,12 +246,11 @@ class Relay:
         ways = routes(frame, connection.serial, self._club.plan())
         if not ways:
             return set()
-        content = Content(frame.source, frame.destination, frame.data)
-        repeat = content in connection.perhaps
-        # What comes again comes first, and in order: behind anything else, the same is meant.
-        connection.perhaps = connection.perhaps[connection.perhaps.index(content) + 1 :] if repeat else []
-        repeat = repeat and frame.data[:2] in RECORDS
-        self._data.frame(frame, connection.serial, ways, self._wall(), repeat=repeat)
+        known = connection.doubtful.pop(Content(frame.source, frame.destination, frame.data), None)
+        if known is not None and frame.data[:2] in RECORDS:
+            self._data.again(known)
+            return set()
+        self._data.frame(frame, connection.serial, ways, self._wall())
         return {way.destination for way in ways if not way.refused}
 
     def _fill(self, connection: Connection) -> None:

@@ -179,7 +179,7 @@ async def through_cuts(directory: Path, frames: int, cuts: int, chance: random.R
             kept = Counter((row.destination, row.message) for row in rows if row.state == "acknowledged")
             assert kept == Counter([*((PC, text) for text in down), *((FINISH, text) for text in up)])
             return Repeats(
-                up=sum(row.state == "repeat" for row in rows),
+                up=sum(row.times - 1 for row in rows),
                 down=sum(row["status"] == "repeat" for row in passings),
             )
 
