@@ -286,6 +286,12 @@ def _exports(export: argparse.ArgumentParser) -> None:
     for sub in (change, remove):
         sub.add_argument("--yes", metavar="EXPORT", default="", help="its name: do it although clients are connected")
 
+    renumber = verb(
+        "renumber", "renumber", "number its lines from 1 again: scoring software has lost what it had (ctp01)"
+    )
+    renumber.add_argument("name", metavar="EXPORT")
+    renumber.add_argument("--yes", metavar="EXPORT", default="", help="its name: send everything again")
+
     for name, text in (("pause", "send nothing until it is resumed, over restarts"), ("resume", "go on after a pause")):
         verb(name, name, text).add_argument("name", metavar="EXPORT")
 

@@ -270,6 +270,7 @@ EXPORT_ACTS = {
     "add": "NAME type=... listen=HOST:PORT: one more",
     "set": "EXPORT KEY=VALUE ...: other settings for it",
     "remove": "one less (asks first)",
+    "renumber": "number its lines from 1 again (asks first)",
     "pause": "send nothing until it is resumed",
     "resume": "go on after a pause",
     "skip": "never send what waits (asks first)",
@@ -289,6 +290,8 @@ async def _export(desk: Desk, args: list[str]) -> Done | str:
             desk.dispatch.setup.change(name, rest)
         case "remove":
             desk.dispatch.remove(name)
+        case "renumber":
+            desk.dispatch.renumber(name)
         case "skip":
             desk.dispatch.skip(name, rest or None)
         case _:

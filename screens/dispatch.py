@@ -31,6 +31,7 @@ class Dispatch:
             "k": self._drop,
             "e": lambda row: self.setup.edit(row.export),
             "D": lambda row: self.remove(row.export),
+            "N": lambda row: self.renumber(row.export),
         }
 
     def pressed(self, view: View, key: str) -> bool:
@@ -72,6 +73,10 @@ class Dispatch:
     def remove(self, export: str) -> None:
         """Remove it, after a question."""
         self.agreed(lambda client, yes: client.remove_export(export, yes=yes), "remove it")
+
+    def renumber(self, export: str) -> None:
+        """Number its lines from 1 again, after a question."""
+        self.agreed(lambda client, yes: client.renumber_export(export, yes=yes), "send all of it again")
 
     def _held(self, row: Row) -> int:
         export, peer = find(row, self._desk.picture)

@@ -50,6 +50,7 @@ KEYS = (
         ("s", "skip to now: what waits is never sent (asks first)"),
         ("h  k", "send what is held, where that can be; or drop it (asks first)"),
         ("n  e  D", "a new export; edit its settings; remove it (asks first)"),
+        ("N", "number its lines from 1 again: scoring software has lost what it had (ctp01; asks first)"),
         ("t  R", "tell scoring: what went out and has changed since; the day's report"),
     )),
     ("on the Log tab", (("i", "incidents instead of frames, and back"),)),

@@ -77,6 +77,11 @@ def remove(args: argparse.Namespace) -> int:
     return _do(args, lambda client: client.remove_export(args.name, yes=args.yes))
 
 
+def renumber(args: argparse.Namespace) -> int:
+    """Number its lines from 1 again."""
+    return _do(args, lambda client: client.renumber_export(args.name, yes=args.yes))
+
+
 def pause(args: argparse.Namespace) -> int:
     """Send nothing for now."""
     return _do(args, lambda client: client.steer(args.name, "pause"))

@@ -264,6 +264,10 @@ class Client:
         """One export less. Raises AskedError."""
         return await self._ask(m.RemoveExport(name=name, yes=yes), m.Done)
 
+    async def renumber_export(self, name: str, *, yes: str = "") -> Done:
+        """Number the lines of an export from 1 again. Raises AskedError."""
+        return await self._ask(m.RenumberExport(name=name, yes=yes), m.Done)
+
     async def save_its(self, values: dict[str, str], password: str = "", *, yes: str = "") -> Done:
         """Configure the link to ITS ONLINE TIMING. Raises AskedError, as `command` does."""
         return await self._ask(m.SaveIts(values=values, password=password, yes=yes), m.Done)

@@ -217,6 +217,13 @@ class RemoveExport(Struct, frozen=True, kw_only=True, tag="remove export"):
     yes: str = ""
 
 
+class RenumberExport(Struct, frozen=True, kw_only=True, tag="renumber export"):
+    """Number the lines of an export from 1 again, under a new connection id. Answered with Done, or with Asks."""
+
+    name: str
+    yes: str = ""
+
+
 class Steer(Struct, frozen=True, kw_only=True, tag="steer"):
     """Pause or resume an export, or skip what waits. Answered with Done; `skip` with Asks, until there is a `yes`."""
 
@@ -303,6 +310,7 @@ Call: TypeAlias = (
     | AddExport
     | EditExport
     | RemoveExport
+    | RenumberExport
     | SaveIts
     | ConnectIts
     | Reload
@@ -323,6 +331,7 @@ CHANGES = (
     AddExport,
     EditExport,
     RemoveExport,
+    RenumberExport,
     SaveIts,
     ConnectIts,
     Reload,

@@ -226,6 +226,17 @@ class Engine(Desk):
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
+    async def restart_export(self, name: str) -> None:
+        """End an export, and begin it with the settings that it has."""
+        async with self._reloading:
+            await self._end_export(name)
+            for one in self.settings.exports:
+                if one.name == name:
+                    self._begin_export(one)
+            names = [one.name for one in self.settings.exports]
+            self.exports = {name: self.exports[name] for name in names if name in self.exports}
+        self.server.changed()
+
     async def reload(self, who: str) -> str:
         """Read the settings again; what has changed, in words. Raises SettingsError, and then nothing has.
 

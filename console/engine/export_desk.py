@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from console.control import messages as m
 from console.exports import EXPORTS
 from console.exports.options import FIXED, options, typed
-from console.model import ExportState, Phase
+from console.journal.journal import JournalFullError
+from console.model import ExportState, Level, Phase
 
 if TYPE_CHECKING:
     from console.config import Settings
@@ -70,6 +71,31 @@ class ExportDesk:
         await self._rewrite(lambda file: file.remove(call.name), who)
         text = f"export {call.name} removed; its account stays in the journal: added again, it goes on from there"
         return m.Done(text=text)
+
+    async def renumber(self, call: m.RenumberExport, who: str) -> m.Result:
+        """Its lines are numbered from 1 again, for software that has lost what it had; always after a question."""
+        settings, name = self._settings(call.name), call.name
+        if not settings.numbers_lines:
+            raise ValueError(f"{settings.type} numbers no lines: `racedeck resend {name}` sends passings again")
+        count = self._state(name).journaled
+        if call.yes != name:
+            wrong = f"{call.yes!r} is not its name. " if call.yes else ""
+            question = (
+                f"{wrong}Number the lines of {name} from 1 again? Only where {settings.connect} has lost what it had: "
+                "under a new connection id it takes them for those of another timer, and what it still has would be "
+                f"there twice. Passings that go out again: {count:,}."
+            )
+            return m.Asks(question=question, name=name, typed=True)
+        try:
+            connection = await self._engine.renumber(name, who)
+        except JournalFullError as error:
+            raise ValueError(f"the numbers stay as they are: {error}; ask again when the disk is well") from None
+        await self._engine.restart_export(name)
+        text = (
+            f"lines are numbered from 1 again, under connection id {connection}; passings that go out again: {count:,}"
+        )
+        self._engine.trouble(Level.WARNING, name, f"{text} ({who})")
+        return m.Done(text=f"{name}: {text}")
 
     def _left_behind(self, settings: "ExportSettings", values: dict[str, str]) -> str:
         """What is to be said before an export turns to another program that gets only what happens from then on."""

@@ -170,6 +170,8 @@ class Office:
                 return await self._its.connect(call, who)
             case m.RemoveExport():
                 return await self._exports.remove(call, who)
+            case m.RenumberExport():
+                return await self._exports.renumber(call, who)
             case m.Reload():
                 return m.Done(text=await self._engine.reload(who))
             case m.Stop():

@@ -48,6 +48,7 @@ class Ctp01Settings(ExportSettings, frozen=True, kw_only=True):
 
     ways: ClassVar = ("connect",)
     takes_password: ClassVar = True
+    numbers_lines: ClassVar = True
 
     skip_first_seen: bool = True
     newcomers: Literal["live", "all"] = "all"

@@ -19,6 +19,9 @@ class ExportSettings(Struct, frozen=True, kw_only=True):
     takes_password: ClassVar[bool] = False
     """Secrets may give a password for it."""
 
+    numbers_lines: ClassVar[bool] = False
+    """Its lines have numbers, which can begin at 1 again."""
+
     name: str
     type: str
     listen: str = ""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from console.control.client import Client
+from console.exit import Exit
 from console.model import EngineState
 from console.simulators.port import TcpPort
 from console.simulators.scoring_ctp01 import ScoringCtp01
@@ -131,6 +132,58 @@ async def test_a_password_that_is_mended(tmp_path: Path) -> None:
         client.close()
     assert not server.flaws
     assert "hunter" not in engine.log
+
+
+async def test_numbers_begin_anew_when_the_operator_says_so(tmp_path: Path) -> None:
+    """The server has lost what it had: everything goes out again, as lines of another timer; also after a restart."""
+    number, devices = free_port(), {"start": TcpPort.listen()}
+    sender = Sender(devices["start"], partial(cp545_line, channel="1"))
+    engine = Engine(tmp_path, settings(devices, number))
+    server = ScoringCtp01(f"127.0.0.1:{number}", options={"stream-mode": "push"})
+    async with plugged(*devices.values()), ending(engine), at_work(server.run(), sender):
+        client = await engine.start()
+        await until_open_devices(client)
+        sender.send(5)
+        await until_state(client, lambda state: export(state, "scoring").tcp == 5, "all have come")
+        before = list(server.known)
+
+        asked = await engine.racedeck("export", "renumber", "scoring")
+        assert asked.status == Exit.REFUSED
+        assert "Passings that go out again: 5." in asked.err
+        assert "--yes scoring" in asked.err
+        wrong = await engine.racedeck("export", "renumber", "scoring", "--yes", "other")
+        assert (wrong.status, server.connections) == (Exit.REFUSED, 1)
+
+        ran = await engine.racedeck("export", "renumber", "scoring", "--yes", "scoring")
+        assert ran.status == Exit.OK, ran.err
+        await server.until(lambda: len(server.reads) == 10)
+        assert [(got.sequence, got.tag) for got in server.reads[5:]] == [
+            (got.sequence, got.tag) for got in server.reads[:5]
+        ]
+        assert len(set(server.known)) == 10
+        (connection,) = {one[0] for one in set(server.known) - set(before)}
+        assert connection in ran.err
+        await until_state(client, done_again, "its account begins anew, too")
+        sender.send(1)
+        await server.until(lambda: server.reads[-1].sequence == 6)
+        await until_state(client, lambda state: export(state, "scoring").tcp == 6)
+        client.close()
+        await engine.stop()
+
+        client = await engine.start()
+        await until_open_devices(client)
+        sender.send(1)
+        await server.until(lambda: server.reads[-1].sequence == 7)
+        assert server.reads[-1].connection == connection
+        assert not server.repeats
+        client.close()
+    assert not server.flaws
+
+
+def done_again(state: EngineState) -> bool:
+    """Five that went out, and nobody counts them twice."""
+    one = export(state, "scoring")
+    return (one.journaled, one.sent, one.tcp, one.waiting) == (5, 5, 5, 0)
 
 
 async def until_open_devices(client: Client) -> None:

@@ -152,9 +152,13 @@ async def test_what_a_console_is_refused(tmp_path: Path) -> None:
         with pytest.raises(AskedError) as asked:
             await client.remove_export("scoring")
         assert not asked.value.typed
+        with pytest.raises(RefusedError, match="tsv1 numbers no lines"):
+            await client.renumber_export("scoring", yes="scoring")
         observer = await one.attach(observe=True)
         with pytest.raises(RefusedError):
             await observer.remove_export("scoring", yes="scoring")
+        with pytest.raises(RefusedError, match="observ"):
+            await observer.renumber_export("scoring", yes="scoring")
         assert (await observer.options("scoring")).kind == "tsv1"
         observer.close()
         one.write(settings + "\n# changed by hand, and not read yet\n[[export]]\n")

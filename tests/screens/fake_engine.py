@@ -422,7 +422,7 @@ class FakeEngine:
                     return m.Failed(reason="there is nothing to take back")
                 del self.odd_passings[seq := self._bibs.pop()]
                 return m.Done(text=f"#{seq} is as it was")
-            case m.Steer() | m.EditExport() | m.RemoveExport():
+            case m.Steer() | m.EditExport() | m.RemoveExport() | m.RenumberExport():
                 return self._steer(call)
             case m.Resend(export=export):
                 return m.Done(text=f"{export}: 212 sent again, 3 held")
@@ -462,8 +462,8 @@ class FakeEngine:
         self.outcomes[device] = Outcome(words=words, by=who, wall=self.now, ok=ok, text=text)
         return m.Done(text=text, ok=ok)
 
-    def _steer(self, call: m.Steer | m.EditExport | m.RemoveExport) -> m.Result:
-        name = call.name if isinstance(call, m.EditExport | m.RemoveExport) else call.export
+    def _steer(self, call: m.Steer | m.EditExport | m.RemoveExport | m.RenumberExport) -> m.Result:
+        name = call.export if isinstance(call, m.Steer) else call.name
         match call:
             case m.Steer(action="skip") if call.yes != name:
                 return m.Asks(question="14 passings wait and will never be sent. Skip them?", name=name, typed=False)
@@ -471,6 +471,8 @@ class FakeEngine:
                 return m.Asks(
                     question=f"A race is running, and 1 client is connected to {name}.", name=name, typed=True
                 )
+            case m.RenumberExport() if call.yes != name:
+                return m.Asks(question=f"Number the lines of {name} from 1 again?", name=name, typed=True)
             case m.Steer(action="pause" | "resume" as action):
                 paused = {"state": "paused", "reason": "by anna", "paused_at": self.now} if action == "pause" else {}
                 self.changes["exports"] = tuple(

@@ -249,6 +249,16 @@ async def test_remove_asks_for_the_name(socket: Path) -> None:
         assert last(console) == m.RemoveExport(name="raceday", yes="raceday")
 
 
+@pytest.mark.parametrize("keys", [["N"], [":", *"export renumber raceday", "enter"]])
+async def test_to_number_anew_asks_for_the_name(socket: Path, keys: list[str]) -> None:
+    async with console_on(socket) as console:
+        await console.press("x", *keys)
+        await console.sees("Number the lines of raceday from 1 again?")
+        await console.type("raceday")
+        await console.sees("raceday: RenumberExport done")
+        assert last(console) == m.RenumberExport(name="raceday", yes="raceday")
+
+
 async def test_a_new_export_is_asked_for_step_by_step(socket: Path) -> None:
     async with console_on(socket) as console:
         await console.press("x", "n")
@@ -348,7 +358,7 @@ async def test_exports_on_the_command_line(socket: Path) -> None:
             await console.press("escape")
         for typed, said in (
             ("pause nothing", "pause EXPORT; exports: raceday software its"),
-            ("export", "export add|set|remove|pause|resume|skip EXPORT ..."),
+            ("export", "export add|set|remove|renumber|pause|resume|skip EXPORT ..."),
             ("export set its x", "'x': write KEY=VALUE"),
             ("resend its", "send what again? 4187"),
         ):
