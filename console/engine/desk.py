@@ -12,6 +12,7 @@ from pathlib import Path
 from console import places
 from console.config import Settings
 from console.control.server import Server
+from console.devices import driver_class
 from console.exports.export import Feed
 from console.exports.records import Newest
 from console.journal.journal import Journal, JournalFullError
@@ -32,7 +33,7 @@ from console.model import (
     Status,
     Trouble,
 )
-from console.timing.bind import Binder
+from console.timing.bind import Binder, Points
 from console.timing.retold import Retellings
 
 log = logging.getLogger("racedeck")
@@ -76,6 +77,18 @@ class Desk:
         """The timing points that the settings give these devices."""
         chosen = [one for one in self.settings.devices if not devices or one.name in devices]
         return list(dict.fromkeys(point for one in chosen for point in (*one.points.values(), one.point) if point))
+
+    def mapping(self) -> dict[str, dict[str, str]]:
+        """Device -> channel -> timing point, by the settings."""
+        return {one.name: ({"": one.point} if one.point else {}) | one.points for one in self.settings.devices}
+
+    def point_under(self, mapping: dict[str, dict[str, str]], passing: Passing) -> str | None:
+        """The timing point of a passing by such a mapping."""
+        by_channel = mapping.get(passing.device, {})
+        kind = next((one.type for one in self.settings.devices if one.name == passing.device), None)
+        if kind is None:
+            return by_channel.get(passing.channel or "") or by_channel.get("")
+        return Points(by_channel, by_channel.get("", ""), driver_class(kind).default_point).point(passing.channel)
 
     def password(self, export: str) -> str:
         """The password of an export."""

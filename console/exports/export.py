@@ -16,6 +16,9 @@ class ExportSettings(Struct, frozen=True, kw_only=True):
     ways: ClassVar[tuple[str, ...]] = ("listen",)
     """How the type reaches its peers: it may `listen`, or `connect`, or both may be chosen from; empty: neither."""
 
+    choosing: ClassVar[tuple[str, ...]] = ("devices", "kinds", "points", "events", "skip_first_seen")
+    """Keys that say which passings are passed on, and to whom."""
+
     takes_password: ClassVar[bool] = False
     """Secrets may give a password for it."""
 
@@ -93,6 +96,12 @@ class Desk(Protocol):
 
     def points(self, devices: Sequence[str]) -> list[str]:
         """The timing points that the settings give these devices (none given: all), in their order."""
+
+    def mapping(self) -> dict[str, dict[str, str]]:
+        """Device -> channel -> timing point, as the settings have it; under an empty channel, what holds for others."""
+
+    def point_under(self, mapping: dict[str, dict[str, str]], passing: Passing) -> str | None:
+        """The timing point of `passing` by such a mapping, an earlier one for instance."""
 
     def password(self, export: str) -> str:
         """The password of an export, from the secrets; empty: there is none. Never to be shown."""

@@ -29,6 +29,9 @@ class Format(Protocol):
     def not_for(self, address: str, passing: Passing) -> str:
         """Why `passing` is not for this address; empty: it is."""
 
+    def left_out(self, account: Account, passing: Passing) -> bool:
+        """Whether `passing` was not for this address when its turn came."""
+
     def verdict(self, account: Account, passing: Passing, *, forced: bool = False) -> Verdict:
         """The passing in this format, for this address, as things are known now. `forced`: the operator wants it."""
 
@@ -174,7 +177,7 @@ class Pump:
             return None
         account, seq = self.account, passing.seq
         first = account.meet(passing)
-        if not first and account.settled(seq):
+        if not first and (account.settled(seq) or self._form.left_out(account, passing)):
             return None
         verdict = self._form.verdict(account, passing)
         if isinstance(verdict, bytes):

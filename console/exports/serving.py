@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import ClassVar, TypeVar
 
-from console.exports import unsent
+from console.exports import filters, steering, unsent
 from console.exports.behind import Behind
 from console.exports.cursors import Cursors
 from console.exports.delivery import Account, Hold, Unmapped
 from console.exports.export import Desk, ExportSettings, Talk
+from console.exports.filters import Filters
 from console.exports.judging import JudgingExport
 from console.exports.peer import Peer
 from console.exports.pump import Pump
@@ -56,6 +57,7 @@ class ServingExport(JudgingExport[S]):
         self._undo_time: asyncio.TimerHandle | None = None
         self._steering = Steering(self.settings.name, desk, now, self._accounts, self._pumps_of, self.kept)
         self.go = self._steering.go
+        self._filters = Filters(self, desk)
         self._behind = Behind(self._trouble, now)
         self._tails: dict[str, Tail] = {}
         self._said: set[str] = set()
@@ -130,7 +132,10 @@ class ServingExport(JudgingExport[S]):
             await self._judge_anew(account)
         everything = self.settings.newcomers == "all" or not self._accounts
         self._tallied = 0 if everything else min([newest, *(account.met for account in self._accounts.values())])
-        await self._steering.load()
+        self._steering.load(await self.desk.notes(steering.ACT))
+        self._filters.load(
+            await self.desk.notes(filters.ACT), {account.address: account.tcp for account in self._accounts.values()}
+        )
         self.rebind()
 
     async def _judge_anew(self, account: Account) -> None:
@@ -363,16 +368,31 @@ class ServingExport(JudgingExport[S]):
 
     def fate(self, passing: Passing) -> list[tuple[str, str]]:
         """What became of `passing`, peer by peer."""
-        if why := self.why_not(passing):
+        accounts = list(self._accounts.values())
+        now = all(self._filters.then(account.address, passing.seq) is None for account in accounts)
+        if now and (why := self.why_not(passing)):
             return [("", why)]
-        return [(account.address, self._fate(account, passing)) for account in list(self._accounts.values())]
+        return [(account.address, self._fate(account, passing)) for account in accounts]
 
     def _fate(self, account: Account, passing: Passing) -> str:
-        if why := self.not_for(account.address, passing):
-            return why
+        if why := self._then(account, passing).not_for(account.address, passing):
+            chosen_now = not self.not_for(account.address, passing)
+            again = chosen_now and self._sent_again(account, passing)
+            return "sent: again" if again else f"{why}, by the settings that it came under" if chosen_now else why
         word = self._fate_in_turn(account, passing)
         unsent = word.startswith(("came before", "skipped"))
         return "sent: again" if unsent and self._sent_again(account, passing) else word
+
+    def _then(self, account: Account, passing: Passing) -> "ServingExport[S]":
+        """The export as it was when the passing had its turn."""
+        then = self._filters.then(account.address, passing.seq)
+        return then if isinstance(then, ServingExport) else self
+
+    def left_out(self, account: Account, passing: Passing) -> bool:
+        """Whether the settings were others when `passing` had its turn, and left it out: then only the operator sends
+        it."""
+        then = self._then(account, passing)
+        return then is not self and bool(then.not_for(account.address, passing))
 
     def _sent_again(self, account: Account, passing: Passing) -> bool:
         again = self._steering.sent_again(account.address)

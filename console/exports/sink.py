@@ -3,12 +3,14 @@
 import asyncio
 import heapq
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
+from console.exports import filters, steering
 from console.exports.chosen import Chosen
 from console.exports.export import Export, ExportSettings
 from console.exports.figures import SLOW_AFTER, figures
+from console.exports.filters import Filters
 from console.exports.records import Newest, Records, Row
 from console.exports.steering import Steering
 from console.model import SECOND, Cursor, ExportState, Frame, Level, Passing, PeerState
@@ -61,6 +63,7 @@ class Sink(Export[S]):
         """What a type must know after a restart, beside how far it is."""
         self._chosen = Chosen(settings, desk.resolve)
         self._steering = Steering(settings.name, desk, now, {}, lambda account: [], lambda account: None)
+        self._filters = Filters(self, desk)
         self._start = 0
         self._taken = 0
         """Counted rows for us up to `place`."""
@@ -111,12 +114,13 @@ class Sink(Export[S]):
     async def run(self) -> None:
         """Serve until cancelled."""
         await self._load()
-        await self._steering.load()
+        self._steering.load(await self.desk.notes(steering.ACT))
+        self._filters.load(await self.desk.notes(filters.ACT), {self.target: self.place})
         tally = asyncio.create_task(self._tally())
         try:
             while True:
                 try:
-                    await self.open()
+                    await self._answered(self.open())
                     await self._serve()
                 except StartOverError:
                     await asyncio.sleep(PAUSE)
@@ -155,7 +159,7 @@ class Sink(Export[S]):
             self._pending = [row for row in rows if self.meant(row)]
             if self._pending:
                 await self.allowed()
-                await self._put(self._pending)
+                await self._answered(self.put(self._pending))
             self._reach(rows)
             self._pending = []
             await asyncio.sleep(PAUSE if len(rows) < BATCH else 0)
@@ -168,12 +172,13 @@ class Sink(Export[S]):
         else:
             await self.records.beyond(known)
 
-    async def _put(self, rows: Sequence[Row]) -> None:
+    async def _answered(self, work: Coroutine[Any, Any, None]) -> None:
+        """Have the file or the printer do this, and say so where it takes too long."""
         loop = asyncio.get_running_loop()
         self._busy_since = loop.time()
         hangs = loop.call_later(HANGS, self._hangs)
         try:
-            await self.put(rows)
+            await work
         finally:
             hangs.cancel()
             self._busy_since = None
@@ -358,9 +363,10 @@ class Sink(Export[S]):
 
     def fate(self, passing: Passing) -> list[tuple[str, str]]:
         """What became of `passing`."""
-        if why := self.why_not(passing):
-            return [("", why)]
         number = passing.seq if self.counted == "passings" else passing.frame
+        then = self._filters.then(self.target, number)
+        if why := (then if isinstance(then, Sink) else self).why_not(passing):
+            return [("", why)]
         if number <= self._start:
             return [(self.target, "came before this export")]
         return [(self.target, "sent" if number <= self.place else "waiting")]

@@ -15,7 +15,7 @@ from console.exports.export import Desk
 from console.exports.pump import Pump
 from console.exports.resend import Again, Wanted, as_body, as_range, in_words, of_body, wanted
 from console.journal.journal import JournalFullError
-from console.model import Level, Passing, Scalar, Selection
+from console.model import Act, Level, Passing, Scalar, Selection
 
 ACT = "export"
 """The word of these acts; `export` and `do` in the body say which export, and what."""
@@ -63,10 +63,10 @@ class Steering:
         self._again: list[tuple[str, Wanted]] = []
         """What went out again: to which address (empty: to all)."""
 
-    async def load(self) -> None:
+    def load(self, acts: Iterable[Act]) -> None:
         """Take in what was done before the restart."""
         begun: dict[Scalar, Wanted] = {}
-        for act in await self._desk.notes(ACT):
+        for act in acts:
             body = act.body
             if body.get("export") != self._name:
                 continue

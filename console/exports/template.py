@@ -22,6 +22,7 @@ class TemplateSettings(ExportSettings, frozen=True, kw_only=True):
     """Settings of a template export. Raises ValueError, in words, for a template that cannot be used."""
 
     ways: ClassVar = ("listen", "connect")
+    choosing: ClassVar = (*ExportSettings.choosing, "template")
 
     skip_first_seen: bool = True
     template: str

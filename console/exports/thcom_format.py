@@ -25,6 +25,8 @@ CHANNEL = re.compile(r"[1-9][0-9]?|M[1-9]")
 class ImpulseSettings(ExportSettings, frozen=True, kw_only=True):
     """Settings of an export that tells what a timer would."""
 
+    choosing: ClassVar = (*ExportSettings.choosing, "channels")
+
     channels: dict[str, str] = field(default_factory=dict)
     """Device -> channel (`1`..`99`, `M1`..`M9`) on which its places, selects, punches and chip reads are impulses."""
 

@@ -29,6 +29,8 @@ VERSION = "VB10"
 class ThcomServerSettings(ImpulseSettings, frozen=True, kw_only=True):
     """Settings of a THCOM08 server."""
 
+    choosing: ClassVar = (*ImpulseSettings.choosing, "sources")
+
     checksum: bool = False
     """End lines with TAB and CS16, as on a serial line."""
     serial_number: Annotated[int, Meta(ge=0, le=65_535)] = 1007

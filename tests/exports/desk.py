@@ -93,6 +93,12 @@ class MemoryDesk:
         del devices
         return self.named_points
 
+    def mapping(self) -> dict[str, dict[str, str]]:
+        return {"mat": {channel or "": point or "" for channel, point in self.point_of.items()}}
+
+    def point_under(self, mapping: dict[str, dict[str, str]], passing: Passing) -> str | None:
+        return mapping["mat"].get(passing.channel or "", "Finish")
+
     def password(self, export: str) -> str:
         del export
         return self.secret

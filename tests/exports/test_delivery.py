@@ -29,6 +29,9 @@ class PlainFormat:
     def not_for(self, address: str, one: Passing) -> str:
         return "other" if one.change == OTHER else ""
 
+    def left_out(self, account: Account, one: Passing) -> bool:
+        return False
+
     def verdict(self, account: Account, one: Passing, *, forced: bool = False) -> Verdict:
         if one.change == UNFIT:
             return Unmapped("unfit")
