@@ -27,7 +27,7 @@ from console.simulators.software import Software
 
 EVENT = "faults"
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds after which what is waited for is taken not to come: far more than it ever needs."""
 
 Row: TypeAlias = dict[str, Any]

@@ -322,9 +322,10 @@ async def test_dump_and_replay(tmp_path: Path) -> None:
         it.chute.send(20)
         await it.passings(40)
         await until_state(it.client, lambda state: state.devices[0].frames == 21)
+        least = (await it.client.refresh()).journal.frames
         table = (await it.one.racedeck("dump", "frames")).out
         cells = list(csv.reader(io.StringIO(table)))
-        assert len(cells) == 1 + (await it.client.refresh()).journal.frames
+        assert 1 + least <= len(cells) <= 1 + (await it.client.refresh()).journal.frames
         assert not [cell for row in cells for cell in row if cell[:1] in ("=", "@", "+", "-")]
         passings = list(csv.DictReader(io.StringIO((await it.one.racedeck("dump", "passings")).out)))
         assert [row["bib"] for row in passings if row["device"] == "chute"] == [str(one) for one in range(1, 21)]

@@ -270,6 +270,7 @@ async def test_a_new_export_is_asked_for_step_by_step(socket: Path) -> None:
         await console.press(*["backspace"] * 10, "escape")
         await console.press("escape")
         await console.press("n")
+        await console.sees("export add name:")
         await console.type("second")
         await console.type("tsv1")
         await console.sees("second (tsv1): KEY=VALUE", "second: listen=127.0.0.1:")

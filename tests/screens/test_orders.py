@@ -162,6 +162,7 @@ async def test_what_changes_a_device_in_a_race_needs_its_name(socket: Path) -> N
         await console.sees("dropped; nothing was sent")
         assert all(not call.yes for call in sent(console))
         await console.press("T")
+        await console.sees("Type the device name (ctl-31) to send it")
         await console.type("ctl-31")
         await console.sees(lambda: sent(console)[-1].yes)
         assert sent(console)[-1] == m.Command(device="ctl-31", words="SET TIME", yes="ctl-31")

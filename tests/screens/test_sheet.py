@@ -33,15 +33,15 @@ async def test_a_table_scrolls_and_is_asked_again_only_when_something_came(socke
         compare("sheet-80x24", console.text)
         await console.press("end")
         await console.sees("4       8  8:04.5  RUNNER 4", "-- end --", "LANE  LAP   SPLIT  NAME")
-        assert asked(engine) == 1
+        first = asked(engine)
         for _ in range(5):
             engine.frames += 1
             console.push()
             await console.sees(f"SAVED {engine.frames}")
-        assert asked(engine) <= 6
+        assert asked(engine) <= first + 5
         before, engine.quiet = asked(engine), engine.quiet + 5 * SECOND
         console.push()
-        await console.sees(lambda: asked(engine) == before + (before < 6))
+        await console.sees(lambda: asked(engine) == before + (before < first + 5))
         now = asked(engine)
         for _ in range(5):
             engine.quiet += 2 * SECOND
