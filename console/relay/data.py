@@ -27,6 +27,9 @@ was lost, or was not on the sender's disk when it was killed."""
 MOST_DOUBTFUL = 1000
 """Frames of a sender that are looked at for that."""
 
+AT_ONCE = 5000
+"""Rows that are pruned in one go: whoever says something meanwhile waits for that."""
+
 SAME = 600 * SECOND
 """Within this time (ns) the same refusal is counted in one row: a device tries again and again."""
 
@@ -178,6 +181,19 @@ class Data:
             "UPDATE data SET state = 'waiting', changed = NULL, reason = ? WHERE destination = ? AND state = 'skipped'"
             " AND id >= ? AND (? IS NULL OR id <= ?)",
             f"skipped, then sent again by {by}", serial, first, last, last,
+        )  # fmt: skip
+
+    # --- how much is kept ---
+
+    def prune(self, keep: int) -> int:
+        """Forget rows beyond the newest `keep`, `AT_ONCE` at most; how many. What waits stays, and so does the last
+        frame of each material."""
+        return self._change(
+            "DELETE FROM data WHERE id IN (SELECT id FROM data WHERE id <= (SELECT max(id) FROM data) - ?"
+            " AND state != 'waiting' AND frame NOT IN"
+            " (SELECT ifnull((SELECT max(frame) FROM data WHERE via = serial AND frame > 0), -1) FROM materials)"
+            " ORDER BY id LIMIT ?)",
+            keep, AT_ONCE,
         )  # fmt: skip
 
     # --- looking ---

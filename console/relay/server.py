@@ -15,7 +15,7 @@ from console.links.listener import Listener, listen
 from console.model import SECOND
 from console.relay.club import Club
 from console.relay.connection import Connection, Login
-from console.relay.data import Content, Data
+from console.relay.data import AT_ONCE, Content, Data
 from console.relay.database import Database
 from console.relay.gate import Gate
 from console.relay.hashing import is_right
@@ -29,7 +29,7 @@ LOOK_EVERY = 1.0
 """Seconds between two looks at what commands have changed, and at the date."""
 
 MINUTE = 60 * SECOND
-"""How often (ns) it is said at most that connections end without a login."""
+"""How often (ns) it is said at most that connections end without a login, and looked for rows to forget."""
 
 FAREWELL = 1.0
 """Seconds in which connections close when the relay stops."""
@@ -58,7 +58,7 @@ class Relay:
         """Connections without a login, the oldest first."""
         self.turned_away = 0
         """Connections that ended without a login having been tried."""
-        self._turned_away_said = self._turned_away_at = 0
+        self._turned_away_said = self._turned_away_at = self._pruned_at = 0
         self._database, self._club, self._data = database, Club(database), Data(database)
         self._wall = wall
         self._gate = Gate(settings.attempts, settings.attempts_in_all)
@@ -279,6 +279,8 @@ class Relay:
                     self._refuse(connection, refusal.word, refusal.reason)
                 else:
                     self._fill(connection)
+            if not 0 <= now - self._pruned_at < MINUTE and self._data.prune(self.settings.keep) < AT_ONCE:
+                self._pruned_at = now
         except sqlite3.Error as error:
             self._say_trouble(error)
 

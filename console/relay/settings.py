@@ -30,6 +30,8 @@ class RelaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Number of a frame that is passed on: the connection's next, as THCOM08 says; or its originator's, as the guide's
     log suggests (thcom.md, section 3; inferred)."""
     checksums: Literal["required", "lenient", "ignored"] = "lenient"
+    keep: Annotated[int, Meta(ge=1000, le=10_000_000)] = 100_000
+    """Rows of the DATA list; of older ones, those are forgotten that do not wait for their receiver."""
     device_type: TypeCode = "1"
     computer_type: TypeCode = "P"
 

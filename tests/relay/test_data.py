@@ -12,7 +12,7 @@ from console.relay import data as module
 from console.relay.data import DOUBT, Content, Data
 from console.relay.database import Database
 from console.relay.routing import Route
-from tests.relay.desk import FINISH, PC, START, impulse
+from tests.relay.desk import FINISH, PC, START, impulse, set_up
 
 
 class List:
@@ -91,3 +91,51 @@ def test_a_frame_that_comes_again_is_counted_in_its_own_rows(found: List) -> Non
         (impulse(2), FINISH, 1, ""), (impulse(2), PC, 1, ""),
     ]  # fmt: skip
     assert found.doubtful == impulses(1, 2), "it may come again once more"
+
+
+# --- how much is kept ---
+
+
+def kept(found: List) -> list[tuple[str, str, str]]:
+    return [(row.message, row.destination, row.state) for row in found.data.rows(0)]
+
+
+def test_old_rows_are_forgotten_but_for_those_that_wait(found: List) -> None:
+    found.come(*range(50))
+    assert found.data.prune(0) == 0, "all of it waits"
+    found.data.acknowledged([row.id for row in found.data.rows(0) if row.destination == PC], found.now)
+    found.data.skip(FINISH, found.now, "chris")
+    found.come(50)
+    assert found.data.prune(10) == 92
+    assert found.data.prune(10) == 0
+    newest = [(impulse(number), who, state) for number in range(46, 50) for who, state in STATES]
+    assert kept(found) == [*newest, (impulse(50), FINISH, "waiting"), (impulse(50), PC, "waiting")]
+    found.data.acknowledged([row.id for row in found.data.rows(0)], found.now)
+    assert found.data.prune(0) == 10
+
+
+STATES = ((FINISH, "skipped"), (PC, "acknowledged"))
+
+
+def test_what_is_pruned_in_one_go_is_limited(found: List, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "AT_ONCE", 30)
+    found.come(*range(50))
+    found.data.acknowledged([row.id for row in found.data.rows(0)], found.now)
+    assert [found.data.prune(10) for _ in range(5)] == [30, 30, 30, 0, 0]
+    assert len(kept(found)) == 10
+
+
+def test_the_last_frame_of_a_material_stays_and_so_does_the_numbering(tmp_path: Path) -> None:
+    database = Database(tmp_path / "relay.db")
+    set_up(database)
+    found = List(database)
+    found.come(1, via=FINISH)
+    found.come(1, 2)
+    found.data.acknowledged([row.id for row in found.data.rows(0)], found.now)
+    for number in range(20):
+        found.data.say("", f"something {number}", "", found.now)
+    assert found.data.prune(5) == 17
+    assert [row.origin[1:] for row in found.data.rows(0) if row.origin] == [FINISH, FINISH, START, START]
+    assert found.data.figures(FINISH)[3] == found.now
+    assert found.doubtful == impulses(2)
+    database.close()

@@ -259,6 +259,21 @@ async def test_skipped_and_sent_after_all(tmp_path: Path) -> None:
             await until(lambda: it.data.figures(PC)[:3] == (0, None, 0))
 
 
+async def test_the_list_is_bounded_and_nobody_loses_what_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MINUTE", 0)
+    monkeypatch.setattr(server, "LOOK_EVERY", 0.01)
+    async with desk(tmp_path, keep=20) as it, connected(it.port, START, PC) as (start, pc):
+        wanted = [impulse(number) for number in range(100)]
+        for data in wanted:
+            start.say(data)
+        await until(lambda: pc.heard == wanted and not start.outbox)
+        await until(lambda: sum(row.destination == PC for row in it.rows()) <= 20)
+        assert it.data.figures(FINISH)[0] == 100
+        async with connected(it.port, FINISH) as (finish,):
+            await until(lambda: finish.heard == wanted)
+            await until(lambda: len(it.data.rows(0)) <= 20 + 2)  # and the last frame of the start, in two rows
+
+
 async def test_a_device_is_told_to_empty_its_buffer_once(tmp_path: Path) -> None:
     async with desk(tmp_path) as it:
         it.club.empty(PC, wanted=True)
