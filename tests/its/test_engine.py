@@ -21,6 +21,7 @@ from tests.faults.rig import (
     plugged,
     until,
     until_state,
+    until_true,
 )
 from tests.its.server import Server, serving
 
@@ -104,6 +105,11 @@ async def passings(client: Client) -> list[Passing]:
     return [row.passing for row in await client.passings(after=0, limit=1000)]
 
 
+async def written(client: Client, count: int) -> bool:
+    """Whether so many messages are journaled as written into the timer."""
+    return sum(frame.device == "finish" and frame.by == "its" for frame in await all_frames(client)) == count
+
+
 async def test_a_start_far_away_and_a_finish_on_a_cable(tmp_path: Path) -> None:
     port, number = TcpPort.listen(), free_port()
     async with serving() as server, plugged(port):
@@ -128,9 +134,8 @@ async def test_a_start_far_away_and_a_finish_on_a_cable(tmp_path: Path) -> None:
                 ("finish", "impulse", Status.LIVE),
                 ("finish", "result", Status.LIVE),
             ]
-            frames = await all_frames(client)
-            assert any(frame.device == "finish" and frame.by == "its" for frame in frames)
-            assert not any(b"secret01" in frame.raw for frame in frames)
+            await until_true(lambda: written(client, 1), "it is journaled as sent")
+            assert not any(b"secret01" in frame.raw for frame in await all_frames(client))
             start = next(one for one in state.devices if one.name == "start")
             assert (start.state.value, start.facts["model"]) == ("up", "TM550")
             log = one.files / "GSM_Interface_Log.csv"
@@ -173,8 +178,7 @@ async def test_what_came_for_an_unplugged_timer_outlives_the_engine(tmp_path: Pa
             await client.held("its-to-finish", "release")
             await until(lambda: START.encode() + b"\r\n" in cable.got, "what was released")
             await until_state(client, lambda state: writer(state).written == 2)
-            frames = [frame for frame in await all_frames(client) if frame.device == "finish"]
-            assert sum(frame.by == "its" for frame in frames) == 2
+            await until_true(lambda: written(client, 2), "both are journaled as sent")
         client.close()
 
 
@@ -251,11 +255,13 @@ async def test_a_server_that_will_not_have_us_disturbs_nothing_else(tmp_path: Pa
             await until(lambda: software.lines == [FINISH])
             state = await until_state(client, lambda state: export(state, "its").waiting == 1)
             assert export(state, "its").state == "down"
-            said = [one.text for one in await incidents(client) if one.source == "its"]
-            if greeting:
-                assert sum("check user and password" in text for text in said) == 2  # once for each login
-            else:
-                assert sum("garbage" in text for text in said) == 2
+            word = "check user and password" if greeting else "garbage"
+
+            async def said() -> bool:
+                told = [one.text for one in await incidents(client) if one.source == "its"]
+                return sum(word in text for text in told) == 2
+
+            await until_true(said, "once for each login")
 
 
 async def test_settings_are_mended_while_it_runs(tmp_path: Path) -> None:
