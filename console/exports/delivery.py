@@ -157,7 +157,7 @@ class Account:
 
     def cursor(self) -> Cursor:
         """What a restart must know."""
-        held = tuple(sorted({*self.held, *self.released}))
+        held = tuple(sorted([*self.held, *self.released]))
         self._unmapped = {seq for seq in self._unmapped if seq > self.tcp}
         settled = {*self._unmapped, *(seq for seq in self.skipped | self.joined if seq > self.tcp)}
         return Cursor(

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from console.model import SECOND, Act, Cursor, Direction, Frame, Incident, Judged, Level, Numbered, TimingState
 
@@ -143,6 +143,11 @@ def kept_line(kept: Kept, body: bytes) -> bytes:
     return f"{iso(kept.wall)} S {kept.frame:09d} {word(kept.device)} ".encode("ascii") + body
 
 
+def cursor_json(cursor: Cursor) -> bytes:
+    """A cursor as JSON. Long lists of passings are mostly runs: of 5, 6, 7, 8 it has `5,-8`."""
+    return to_json(structs.replace(cursor, held=_in_runs(cursor.held), settled=_in_runs(cursor.settled)))
+
+
 def saved_line(saved: Saved, body: bytes) -> bytes:
     """The line of a cursor; `body` is that as JSON."""
     cursor = saved.cursor
@@ -259,7 +264,7 @@ def _read(kind: bytes, number: int, wall: int, rest: bytes) -> Entry:
             return Kept(number, wall, _word(device), _state(body))
         case b"C":
             _, _, body = _groups(_CURSOR, rest)
-            return Saved(number, wall, _cursor(body))
+            return Saved(number, wall, read_cursor(body))
         case b"H":
             return _heads(_groups(_OWNED, rest)[1])
         case _:
@@ -281,7 +286,8 @@ def read_state(body: bytes | str) -> TimingState:
 
 def read_cursor(body: bytes | str) -> Cursor:
     """A cursor from its JSON; raises msgspec.MsgspecError."""
-    return _cursor(body)
+    cursor = _cursor(body)
+    return structs.replace(cursor, held=_out_of_runs(cursor.held), settled=_out_of_runs(cursor.settled))
 
 
 def read_passings(passings: bytes | str) -> tuple[int, ...]:
@@ -295,6 +301,30 @@ def read_body(body: bytes | str) -> dict[str, str | int | float | bool | None]:
 
 
 # --- parts ---
+
+
+def _in_runs(passings: tuple[int, ...]) -> tuple[int, ...]:
+    """Passings, whose numbers are above zero, with one below zero for the last of each run: -8 stands for all behind
+    the one before it, up to 8."""
+    found: list[int] = []
+    for passing in passings:
+        if not found or abs(found[-1]) != passing - 1:
+            found.append(passing)
+        elif found[-1] < 0:
+            found[-1] = -passing
+        else:
+            found.append(-passing)
+    return tuple(found)
+
+
+def _out_of_runs(runs: tuple[int, ...]) -> tuple[int, ...]:
+    found: list[int] = []
+    for number in runs:
+        if number < 0 and found:
+            found.extend(range(found[-1] + 1, 1 - number))
+        else:
+            found.append(number)
+    return tuple(found)
 
 
 def iso(wall: int) -> str:

@@ -15,6 +15,7 @@ from console.journal.lines import (
     Saved,
     act_line,
     crc_of,
+    cursor_json,
     frame_line,
     incident_line,
     kept_line,
@@ -168,7 +169,7 @@ def kept_row(kept: Kept) -> tuple[Row, bytes]:
 def saved_row(saved: Saved) -> tuple[Row, bytes]:
     """Row and line of a cursor."""
     cursor = saved.cursor
-    body = to_json(cursor)
+    body = cursor_json(cursor)
     line = saved_line(saved, body)
     return (cursor.export, cursor.peer, saved.number, saved.wall, body.decode("ascii"), crc_of(line)), line
 

@@ -1,12 +1,26 @@
+import json
 import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from console.journal import lines, rows
-from console.journal.lines import Heads, Kept, LineError, Opened, Saved, crc_of, read_line, seal, unseal
+from console.journal.lines import (
+    Heads,
+    Kept,
+    LineError,
+    Opened,
+    Saved,
+    crc_of,
+    cursor_json,
+    read_cursor,
+    read_line,
+    seal,
+    unseal,
+)
 from console.model import (
     Act,
     Basis,
@@ -112,11 +126,16 @@ kept = st.builds(
         holes=st.dictionaries(text, st.lists(st.tuples(numbers, numbers), max_size=2), max_size=2),
     ),
 )
+several = st.lists(st.integers(0, 12) | numbers, max_size=12).map(tuple) | st.sets(st.integers(1, 40)).map(
+    lambda some: tuple(sorted(some))
+)
 saved = st.builds(
     Saved,
     number=numbers,
     wall=moments,
-    cursor=st.builds(Cursor, export=text, peer=text, start=numbers, sent=numbers, tcp=numbers),
+    cursor=st.builds(
+        Cursor, export=text, peer=text, start=numbers, sent=numbers, tcp=numbers, held=several, settled=several
+    ),
 )
 entries = frames | judged | incidents | acts | numbered | kept | saved
 
@@ -126,6 +145,14 @@ def test_every_entry_comes_back_from_its_line(entry: lines.Entry) -> None:
     line = rows.sealed(entry)
     assert read_line(unseal(line)[0]) == entry
     assert re.fullmatch(rb"[ -~]+\n", line), "nothing that a terminal acts on"
+
+
+def test_what_is_held_is_small_where_it_is_a_run_and_reads_as_it_was_once_written() -> None:
+    cursor = Cursor(export="x", peer="p", start=0, sent=9, tcp=9, held=tuple(range(1, 1_000_001)), settled=(3, 5, 6, 9))
+    body = cursor_json(cursor)
+    assert b'"held":[1,-1000000],"settled":[3,5,-6,9]' in body
+    assert read_cursor(body) == cursor
+    assert read_cursor(json.dumps(structs.asdict(cursor))) == cursor
 
 
 @given(st.builds(Opened, wall=moments, event=text), st.builds(Heads, frames=numbers, cursors=numbers), moments)
