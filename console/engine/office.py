@@ -189,6 +189,7 @@ class Office:
         if device and name not in ABOUT_EXPORTS:
             self._known_device(device)
         engine = self._engine
+        saved = await asyncio.to_thread(self._reader.cursors)
         sources = Sources(
             device=device,
             reader=self._reader,
@@ -196,7 +197,7 @@ class Office:
             zone=engine.zone,
             now=engine.wall(),
             devices=tuple(one.name for one in engine.settings.devices),
-            deliveries=of_exports({name: export for name, (export, _) in engine.exports.items()}),
+            deliveries=of_exports({name: export for name, (export, _) in engine.exports.items()}, saved),
         )
         async with self._table:  # one at a time; pages do not wait for it
             return await asyncio.to_thread(make, name, sources)

@@ -383,8 +383,9 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         if passing.seq <= account.start:
             return "came before this client"
         location, number = found
-        place = self._account.at(location)
-        if self._account.skips(location, number):
+        assert isinstance(account, NumberedAccount)
+        place = account.at(location)
+        if account.skips(location, number):
             return "skipped"
         if passing.kind is Kind.GUN and not any(one.conversation.options.guns for one in self._sessions()):
             return "a gun time, which goes out where the server asks for it"

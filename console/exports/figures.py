@@ -12,6 +12,9 @@ from console.model import SECOND, PeerState
 SLOW_AFTER = 5.0
 """Seconds that a passing waits, or is on its way, before its export is called slow."""
 
+FORMER = "no longer configured: the settings name another"
+"""Why a target is not connected."""
+
 FIGURES = ("journaled", "sent", "tcp", "acked", "waiting", "oldest", "held", "unmapped", "skipped", "resent")
 
 

@@ -11,6 +11,7 @@ from console.exports.behind import Behind
 from console.exports.cursors import Cursors
 from console.exports.delivery import Account, Hold, Unmapped
 from console.exports.export import Desk, ExportSettings, Talk
+from console.exports.figures import FORMER, peer_state
 from console.exports.filters import Filters
 from console.exports.judging import JudgingExport
 from console.exports.peer import Peer
@@ -18,7 +19,7 @@ from console.exports.pump import Pump
 from console.exports.reading import read, read_on
 from console.exports.steering import Steering
 from console.exports.tail import Tail
-from console.model import Cursor, Level, Passing, Selection, Status
+from console.model import Cursor, Level, Passing, PeerState, Selection, Status
 
 WATCH_EVERY = 1.0
 """Seconds between two looks at the ages of what waits."""
@@ -45,6 +46,8 @@ class ServingExport(JudgingExport[S]):
     def __init__(self, settings: S, desk: Desk, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
         self._accounts: dict[str, Account] = {}
+        self._former: dict[str, Account] = {}
+        """Of targets that the settings name no more: what they were sent stays in the day's reconciliation."""
         self._pumps: dict[Peer, tuple[Pump, asyncio.Task[None]]] = {}
         self._cursors = Cursors(desk)
         self._tallied = 0
@@ -125,17 +128,20 @@ class ServingExport(JudgingExport[S]):
                 self._take(passing, recalled=True)
             after = page[-1].seq
         recalled = await self.desk.notes(unsent.ACT)
-        for cursor in filter(lambda cursor: self.mine(cursor.peer), self.desk.cursors(self.settings.name)):
-            account = self._accounts[cursor.peer] = self.account(cursor)
+        cursors = self.desk.cursors(self.settings.name)
+        for cursor in cursors:
+            mine = self.mine(cursor.peer)
+            account = (self._accounts if mine else self._former)[cursor.peer] = self.account(cursor)
             account.since, account.away = self.now(), "not connected since the start"
             unsent.recall(account, recalled)
-            await self._judge_anew(account)
+            if mine:
+                await self._judge_anew(account)
+            else:
+                account.away = f"{FORMER}; what came beyond #{cursor.sent} is not in it"
         everything = self.settings.newcomers == "all" or not self._accounts
         self._tallied = 0 if everything else min([newest, *(account.met for account in self._accounts.values())])
         self._steering.load(await self.desk.notes(steering.ACT))
-        self._filters.load(
-            await self.desk.notes(filters.ACT), {account.address: account.tcp for account in self._accounts.values()}
-        )
+        self._filters.load(await self.desk.notes(filters.ACT), {cursor.peer: cursor.tcp for cursor in cursors})
         self.rebind()
 
     async def _judge_anew(self, account: Account) -> None:
@@ -363,12 +369,17 @@ class ServingExport(JudgingExport[S]):
         """Peer -> the passings held for it, and why."""
         return {
             account.address: {seq: hold.reason for seq, hold in account.held.items()}
-            for account in self._accounts.values()
+            for account in (*self._accounts.values(), *self._former.values())
         }
+
+    def former(self) -> tuple[PeerState, ...]:
+        """What became of targets that the settings name no more."""
+        return tuple(peer_state(account, ()) for account in self._former.values())
 
     def fate(self, passing: Passing) -> list[tuple[str, str]]:
         """What became of `passing`, peer by peer."""
-        accounts = list(self._accounts.values())
+        former = [account for account in self._former.values() if passing.seq <= account.met]
+        accounts = [*self._accounts.values(), *former]
         now = all(self._filters.then(account.address, passing.seq) is None for account in accounts)
         if now and (why := self.why_not(passing)):
             return [("", why)]

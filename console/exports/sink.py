@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from console.exports import filters, steering
 from console.exports.chosen import Chosen
 from console.exports.export import Export, ExportSettings
-from console.exports.figures import SLOW_AFTER, figures
+from console.exports.figures import FORMER, SLOW_AFTER, figures
 from console.exports.filters import Filters
 from console.exports.records import Newest, Records, Row
 from console.exports.steering import Steering
@@ -64,6 +64,8 @@ class Sink(Export[S]):
         self._chosen = Chosen(settings, desk.resolve)
         self._steering = Steering(settings.name, desk, now, {}, lambda account: [], lambda account: None)
         self._filters = Filters(self, desk)
+        self._others: list[Cursor] = []
+        """Of files or printers that the settings name no more."""
         self._start = 0
         self._taken = 0
         """Counted rows for us up to `place`."""
@@ -115,7 +117,8 @@ class Sink(Export[S]):
         """Serve until cancelled."""
         await self._load()
         self._steering.load(await self.desk.notes(steering.ACT))
-        self._filters.load(await self.desk.notes(filters.ACT), {self.target: self.place})
+        upto = {one.peer: one.sent for one in self._others} | {self.target: self.place}
+        self._filters.load(await self.desk.notes(filters.ACT), upto)
         tally = asyncio.create_task(self._tally())
         try:
             while True:
@@ -135,11 +138,12 @@ class Sink(Export[S]):
             self.save()
 
     async def _load(self) -> None:
+        self._others = [one for one in self.desk.cursors(self.settings.name) if one.peer != self.target]
         cursor = self.begun()
         if cursor:
             self._start, self.place = cursor.start, cursor.sent
             self.marks = dict(cursor.counts)
-            self._taken, self.aside_place = self.marks.pop("sent", 0), self.marks.pop("aside", 0)
+            self._taken, self.aside_place = self.marks.pop("taken", 0), self.marks.pop("aside", 0)
             self.marks.pop("journaled", 0)
         elif self.settings.newcomers == "live":
             newest = self.records.newest()
@@ -272,7 +276,8 @@ class Sink(Export[S]):
 
     def save(self) -> None:
         """Journal how far it is."""
-        counts = self.marks | {"journaled": self._journaled, "sent": self._taken, "aside": self.aside_place}
+        told = {"journaled": self._journaled, "taken": self._taken}
+        counts = self.marks | told | {"aside": self.aside_place}
         self.desk.save(
             Cursor(
                 export=self.settings.name,
@@ -282,6 +287,23 @@ class Sink(Export[S]):
                 tcp=self.place,
                 counts={name: count for name, count in counts.items() if count},
             )
+        )
+
+    def former(self, cursor: Cursor) -> PeerState:
+        """What a file or a printer took that the settings name no more."""
+        counts = cursor.counts
+        journaled, taken, skipped = (counts.get(name, 0) for name in ("journaled", "taken", "skipped"))
+        return PeerState(
+            address=cursor.peer,
+            connected=False,
+            since=self._since,
+            reason=FORMER,
+            journaled=journaled,
+            sent=taken,
+            tcp=None,
+            acked=taken if self.acknowledges else None,
+            waiting=journaled - taken - skipped,
+            skipped=skipped,
         )
 
     def cursor(self) -> Cursor | None:
@@ -346,6 +368,7 @@ class Sink(Export[S]):
             reason=reason,
             paused_at=paused.since if paused else None,
             peers=(peer,),
+            former=tuple(map(self.former, self._others)),
             **figures([peer], self._journaled),
         )
 
@@ -364,12 +387,21 @@ class Sink(Export[S]):
     def fate(self, passing: Passing) -> list[tuple[str, str]]:
         """What became of `passing`."""
         number = passing.seq if self.counted == "passings" else passing.frame
-        then = self._filters.then(self.target, number)
-        if why := (then if isinstance(then, Sink) else self).why_not(passing):
-            return [("", why)]
+        former = [
+            (one.peer, "sent")
+            for one in self._others
+            if one.start < number <= one.sent and not self._then(one.peer, number).why_not(passing)
+        ]
+        if why := self._then(self.target, number).why_not(passing):
+            return [*former, ("", why)]
         if number <= self._start:
-            return [(self.target, "came before this export")]
-        return [(self.target, "sent" if number <= self.place else "waiting")]
+            return [*former, (self.target, "came before this export")]
+        return [*former, (self.target, "sent" if number <= self.place else "waiting")]
+
+    def _then(self, target: str, number: int) -> "Sink[S]":
+        """The export as it was when this number had its turn."""
+        then = self._filters.then(target, number)
+        return then if isinstance(then, Sink) else self
 
     def pause(self, by: str) -> None:
         """Pass nothing on, until `resume`."""

@@ -214,6 +214,7 @@ class SocketExport(ServingExport[S]):
             reason=reason,
             paused_at=paused.since if paused else None,
             peers=peers,
+            former=self.former(),
             held_newest={seq: why for account in self._accounts.values() for seq, why in account.held_newest()},
             **figures(peers, self._concerned.total()),
         )

@@ -4,12 +4,14 @@ from collections.abc import Callable, Sequence
 from shlex import split
 from typing import ClassVar, Literal
 
+from msgspec import structs
+
 from console.codecs import tape
 from console.exports.export import ExportSettings
 from console.exports.printers import Command, Device, Printer, PrinterError
 from console.exports.records import Records, Row
 from console.exports.sink import Sink, SinkError
-from console.model import Act, Cursor, Passing, Phase
+from console.model import Act, Cursor, Passing, PeerState, Phase
 
 JOB = 20
 """Rows of one job of a printer command: what is printed twice at most after a failure, or a kill."""
@@ -88,6 +90,11 @@ class TapeExport(Sink[TapeSettings]):
         place = last.sent
         aside = {"aside": last.counts.get("aside", 0)}
         return Cursor(export=last.export, peer=self.target, start=place, sent=place, tcp=place, counts=aside)
+
+    def former(self, cursor: Cursor) -> PeerState:
+        """What another printer has printed; what waited for it goes to this one."""
+        state = super().former(cursor)
+        return structs.replace(state, journaled=state.sent + state.skipped, waiting=0)
 
     async def open(self) -> None:
         """Nothing is to be made ready: a printer shows what it is worth when it prints."""

@@ -142,10 +142,13 @@ class Uplink(ThcomFormat[UplinkSettings], SocketExport[UplinkSettings]):
     def state(self) -> ExportState:
         """Delivery is what was acknowledged."""
         state = super().state()
-        peers = tuple(
-            structs.replace(one, tcp=None, acked=self._accounts[one.address].counts["tcp"]) for one in state.peers
+        accounts = self._accounts | self._former
+        peers, former = (
+            tuple(structs.replace(one, tcp=None, acked=accounts[one.address].counts["tcp"]) for one in some)
+            for some in (state.peers, state.former)
         )
-        return structs.replace(state, where=self.settings.where, peers=peers, **figures(peers, self._concerned.total()))
+        told = figures(peers, self._concerned.total())
+        return structs.replace(state, where=self.settings.where, peers=peers, former=former, **told)
 
     def _word(self) -> tuple[str, str] | None:
         down = [f"{device}: {why}" for device, timer in self._timers.items() if (why := timer.why_not)]

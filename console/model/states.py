@@ -151,6 +151,8 @@ class ExportState(Struct, frozen=True, kw_only=True):
     skipped: int = 0
     resent: int = 0
     peers: tuple[PeerState, ...] = ()
+    former: tuple[PeerState, ...] = ()
+    """Those that the settings name no more, with what they were sent; in no figure of the export."""
 
 
 class JournalState(Struct, frozen=True, kw_only=True):

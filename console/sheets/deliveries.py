@@ -1,7 +1,6 @@
 """What exports say of themselves, for sheets: a picture of one moment, and what became of any passing."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -10,6 +9,12 @@ from console.model import Cursor, ExportState, Passing, PeerState
 
 if TYPE_CHECKING:
     from console.exports.export import Export, ExportSettings
+
+
+STOPPED = "no engine runs"
+REMOVED = "no longer in the settings"
+NOT_AT_WORK = "no longer in the settings, or it has failed"
+"""Why an export is not asked what became of its passings, but what was saved of it."""
 
 
 class Deliveries(Struct, frozen=True):
@@ -32,7 +37,9 @@ class Deliveries(Struct, frozen=True):
         names = [one.name for one in self.exports]
         if name and name not in names:
             raise LookupError(f"no export {name!r}; there are {', '.join(names) or 'none'}")
-        chosen = [(one.name, peer) for one in self.exports if name in ("", one.name) for peer in one.peers]
+        chosen = [
+            (one.name, peer) for one in self.exports if name in ("", one.name) for peer in (*one.peers, *one.former)
+        ]
         if address:
             known = [peer.address for _, peer in chosen]
             chosen = [(export, peer) for export, peer in chosen if peer.address == address]
@@ -41,14 +48,15 @@ class Deliveries(Struct, frozen=True):
         return chosen
 
 
-def of_exports(exports: "Mapping[str, Export[Any]]") -> Deliveries:
-    """Of exports at work. Must be called where they work; what it gives may be asked anywhere."""
+def of_exports(exports: "Mapping[str, Export[Any]]", saved: Sequence[Cursor] = ()) -> Deliveries:
+    """Of exports at work, and what was `saved` of others. Must be called where they work; what it gives may be asked
+    anywhere."""
 
     def fates(passing: Passing) -> list[tuple[str, str, str]]:
         return [(name, peer, fate) for name, export in exports.items() for peer, fate in export.fate(passing)]
 
     return Deliveries(
-        tuple(export.state() for export in exports.values()),
+        (*(export.state() for export in exports.values()), *_gone(exports, saved, NOT_AT_WORK, 0)),
         {(name, peer): held for name, export in exports.items() for peer, held in export.holds().items()},
         frozenset(name for name, export in exports.items() if export.restates),
         fates,
@@ -57,15 +65,22 @@ def of_exports(exports: "Mapping[str, Export[Any]]") -> Deliveries:
 
 def as_saved(settings: "Iterable[ExportSettings]", cursors: Iterable[Cursor], newest: int) -> Deliveries:
     """What was saved of exports whose engine does not run; `newest` is the highest passing of the event."""
-    of: dict[str, list[Cursor]] = defaultdict(list)
-    for cursor in cursors:
-        of[cursor.export].append(cursor)
-    return Deliveries(
-        tuple(_stopped(one, [_saved(cursor, newest) for cursor in of[one.name]]) for one in settings),
-        {},
-        frozenset(),
-        None,
-    )
+    saved = list(cursors)
+    stopped = [_stopped(one, [_saved(cursor, STOPPED, newest) for cursor in _of(one.name, saved)]) for one in settings]
+    gone = _gone([one.name for one in stopped], saved, REMOVED, newest)
+    return Deliveries((*stopped, *gone), {}, frozenset(), None)
+
+
+def _of(name: str, cursors: Iterable[Cursor]) -> list[Cursor]:
+    return [cursor for cursor in cursors if cursor.export == name]
+
+
+def _gone(known: Iterable[str], saved: Sequence[Cursor], why: str, newest: int) -> Iterator[ExportState]:
+    """Exports that are not among those known: what they delivered stays in the day's reconciliation."""
+    names = {*known}
+    for name in dict.fromkeys(cursor.export for cursor in saved if cursor.export not in names):
+        peers = tuple(_saved(cursor, why, newest) for cursor in _of(name, saved))
+        yield ExportState(name=name, type="", where="", state="stopped", former=peers)
 
 
 def _stopped(settings: "ExportSettings", peers: Iterable[PeerState]) -> ExportState:
@@ -73,20 +88,22 @@ def _stopped(settings: "ExportSettings", peers: Iterable[PeerState]) -> ExportSt
     return ExportState(name=settings.name, type=settings.type, where=where, state="stopped", peers=tuple(peers))
 
 
-def _saved(cursor: Cursor, newest: int) -> PeerState:
-    """What was on its way when the engine ended was not seen to be taken: it waits."""
+def _saved(cursor: Cursor, why: str, newest: int) -> PeerState:
+    """What was on its way when the export ended was not seen to be taken: it waits."""
     counts = cursor.counts
-    sent, unmapped, skipped = (counts.get(name, 0) for name in ("tcp", "unmapped", "skipped"))
+    by_tcp = "taken" not in counts  # a file and a printer are no peers on a network
+    sent = counts.get("tcp" if by_tcp else "taken", 0)
+    unmapped, skipped = counts.get("unmapped", 0), counts.get("skipped", 0)
     journaled, held = counts.get("journaled", 0), len(cursor.held)
     behind = f"; passings beyond #{cursor.sent} are not in it" if newest > cursor.sent else ""
     return PeerState(
         address=cursor.peer,
         connected=False,
         since=0,
-        reason=f"no engine runs: as it was saved last{behind}",
+        reason=f"{why}: as it was saved last{behind}",
         journaled=journaled,
         sent=sent,
-        tcp=sent,
+        tcp=sent if by_tcp else None,
         waiting=journaled - sent - held - unmapped - skipped,
         held=held,
         unmapped=unmapped,

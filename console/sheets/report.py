@@ -127,9 +127,9 @@ def _exports(deliveries: Deliveries, sources: Sources) -> Iterator[Line]:
     if deliveries.fates:
         tells = Counter((one.export, one.peer) for one in told(deliveries, sources))
     for export in deliveries.exports:
-        if not export.peers:
+        if not (export.peers or export.former):
             yield Line(of=export.name, peer=ABSENT, figure="journaled", count=_alone(export), note=_nobody(export))
-        for peer in export.peers:
+        for peer in (*export.peers, *export.former):
             tell = None if tells is None else tells[export.name, peer.address]
             yield from _peer(export.name, peer, tell, sources.now)
 

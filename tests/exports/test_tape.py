@@ -160,10 +160,14 @@ async def test_another_printer_goes_on_where_the_broken_one_was(tmp_path: Path) 
     desk.act("phase", phase="CLOSED")
     async with at_work(make(desk, printer=spare.command)) as export:
         await until(lambda: export.state().acked == 3)
-        assert [fate for row in (rows[0], desk.feed.passings[0]) for _, fate in export.fate(row)] == [
-            "sent",
-            "came before this export",
+        assert export.fate(rows[0]) == [(spare.command, "sent")]
+        assert export.fate(desk.feed.passings[0]) == [
+            (first.command, "sent"),
+            (spare.command, "came before this export"),
         ]
+        (broken,) = export.state().former
+        assert (broken.journaled, broken.sent, broken.acked, broken.waiting) == (2, 2, 2, 0)
+        assert broken.reason == "no longer configured: the settings name another"
     (tmp_path / "used up").rename(first.paper)
     async with at_work(make(desk, printer=first.command)) as export:
         desk.add(1)

@@ -10,9 +10,9 @@ from msgspec import structs
 
 from console.exports.export import ExportSettings
 from console.journal.recovery import DATABASE
-from console.model import Cursor, Direction, ExportState, Level, Origin, PeerState, Scalar, Sheet, Trouble
+from console.model import Cursor, Direction, ExportState, Level, Origin, Passing, PeerState, Scalar, Sheet, Trouble
 from console.sheets import make
-from console.sheets.deliveries import as_saved
+from console.sheets.deliveries import as_saved, of_exports
 from console.sheets.report import mismatch
 from tests.journal.event import draft, place, start
 from tests.sheets.event import NOON, Event, event
@@ -184,6 +184,42 @@ def test_without_an_engine_it_is_what_was_saved(day: Event) -> None:
     assert of(sheet, "other", "-") == {"journaled": "?"}
     with pytest.raises(LookupError, match="takes a running engine"):
         make("waiting", saved)
+
+
+def test_what_is_no_longer_in_the_settings_stays_in_it(day: Event) -> None:
+    counts = {"journaled": 9, "sent": 5, "tcp": 5}
+    removed = Cursor(export="gone", peer="10.0.0.5", start=0, sent=9, tcp=6, counts=counts)
+    file = Cursor(export="book", peer="/book.csv", start=0, sent=9, tcp=9, counts={"journaled": 9, "taken": 7})
+    scoring = Told()
+    told = of_exports({"scoring": scoring}, [removed, file, Cursor(export="scoring", peer="p", start=0, sent=1, tcp=1)])
+    sheet = make("report", structs.replace(sources(day), deliveries=told))
+    assert of(sheet, "gone", "10.0.0.5")["tcp"] == "5"
+    assert of(sheet, "book", "/book.csv")["tcp"] == "?"
+    assert of(sheet, "book", "/book.csv")["waiting"] == "2"
+    notes = {row[4] for row in sheet.rows if row[:3] == ("gone", "10.0.0.5", "sent")}
+    assert notes == {"no longer in the settings, or it has failed: as it was saved last"}
+    assert ("scoring", "p") not in {row[:2] for row in sheet.rows}
+    saved = as_saved([ExportSettings(name="scoring", type="tsv1")], [removed], 9)
+    sheet = make("report", structs.replace(sources(day), deliveries=saved))
+    notes = {row[4] for row in sheet.rows if row[:3] == ("gone", "10.0.0.5", "sent")}
+    assert notes == {"no longer in the settings: as it was saved last"}
+
+
+def test_targets_of_before_are_told_with_their_rows(day: Event) -> None:
+    class Moved(Told):
+        def state(self) -> ExportState:
+            state = super().state()
+            return structs.replace(state, former=tuple(structs.replace(one, address="old") for one in state.peers))
+
+        def fate(self, passing: Passing) -> list[tuple[str, str]]:
+            found = super().fate(passing)
+            return [*found, *(("old", word) for _, word in found)]
+
+    scoring = Moved()
+    scoring.fates = {1: "tcp", 2: "sent"}
+    sheet = make("report", sources(day, scoring))
+    assert of(sheet, "scoring", "old")["sent"] == "2"
+    assert len(make("sent", sources(day, scoring, of="scoring old")).rows) == 2
 
 
 def test_more_rows_than_are_shown(day: Event, monkeypatch: pytest.MonkeyPatch) -> None:
