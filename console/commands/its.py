@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -60,24 +61,28 @@ def replay(args: argparse.Namespace) -> int:
     """Look at a recording; status 7 where it contradicts the documents."""
     from console.codecs.thcom_link import Dialect
     from console.its.examine import examine
-    from console.its.recording import RecordingError, in_line, read
+    from console.its.recording import RecordingError, Row, in_line, read
+
+    def shown(rows: Iterator[Row]) -> Iterator[Row]:
+        for row in rows:
+            show.out(plain(in_line(row)))
+            yield row
+        show.out("")
 
     path = Path(args.file)
     try:
-        rows = list(read(path))
+        rows = read(path)
+        report = examine(shown(rows) if args.frames and not args.json else rows, Dialect())
     except RecordingError as error:
         raise Failure(Exit.FAILED, str(error)) from None
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise Failure(Exit.FAILED, f"{path}: cannot be read: {error.strerror}") from None
-    report = examine(rows, Dialect())
     if args.json:
         found = {"frames": report.frames, "lines": report.lines, "contradicts": report.against, "open": report.beyond}
         show.out(show.json_line(found))
         return Exit.TROUBLE if report.against else Exit.OK
-    if args.frames:
-        for row in rows:
-            show.out(plain(in_line(row)))
-        show.out("")
     for line in report.lines:
         show.out(plain(line))
     for head, lines in (

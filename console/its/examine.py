@@ -1,24 +1,21 @@
 """What a recording of the server link says about its format: what the documents have right, and what they do not.
 
 The documents: THCOM08, section on GPRS, and what was inferred from the guide (thcom.md, sections 1.4, 1.5 and 3). Each
-stream is fed to the codec again, so that a mended codec can be tried on an old recording.
+stream is fed to the codec again, so that a mended codec can be tried on an old recording. Rows are looked at one by
+one, and not kept.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from itertools import pairwise
-from statistics import median
 
 from msgspec import Struct, field
 
 from console.codecs.columns import plain
 from console.codecs.thcom_link import (
     BROADCAST,
-    LAST_NUMBER,
     LOGIN_NUMBERS,
     SEP,
     Acknowledged,
-    Decoder,
     Dialect,
     Extended,
     Heartbeat,
@@ -27,10 +24,8 @@ from console.codecs.thcom_link import (
 )
 from console.codecs.thcom_session import DEAD_AFTER, WINDOW
 from console.its.recording import Event, Opening, Row, Said, Side
+from console.its.way import SHOWN, Sent, Spans, Way
 from console.model import SECOND
-
-SHOWN = 10
-"""Examples of one kind that are shown."""
 
 DOCUMENTED_TYPES = "01234P"
 """T of an address `TDDDD`: broadcast, CP540, HL440, HL940, HL975, PC (section 1.4)."""
@@ -60,256 +55,187 @@ class Report(Struct):
     """Without any, neither of these confirms anything."""
 
 
-class _Sent(Struct):
-    """A frame, and what became of it."""
-
-    frame: Extended
-    raw: bytes
-    at: int
-    """Monotonic ns."""
-    check: str
-    masked: bool
-    again: bool = False
-    has: int | None = None
-    """When it was acknowledged, monotonic ns."""
-
-
-class _Way(Struct):
-    """What one side of a connection said."""
-
-    sent: list[_Sent] = field(default_factory=list)
-    acknowledged: list[tuple[int, int]] = field(default_factory=list)
-    """Number and time."""
-    beats: list[int] = field(default_factory=list)
-    odd: list[tuple[bytes, str]] = field(default_factory=list)
-    at: list[int] = field(default_factory=list)
-    """When anything came."""
-    decoder: Decoder = field(default_factory=Decoder)
-    most: int = 0
-    """Frames that were under way at once without an acknowledgement."""
-    under_way: dict[int, _Sent] = field(default_factory=dict)
-    newest: dict[int, _Sent] = field(default_factory=dict)
-    """The newest frame of each number."""
-
-
 def examine(rows: Iterable[Row], dialect: Dialect) -> Report:
     """Look at a recording, against what the documents say and `dialect` assumes."""
     report = Report()
-    heard: dict[int, list[Said | Event]] = {}
-
-    def finish() -> None:
-        for number, own in heard.items():
-            _Connection(report, dialect, number, own).examine()
-        heard.clear()
-
+    heard: dict[int, _Connection] = {}
     for row in rows:
         if isinstance(row, Opening):
-            finish()
+            _tell_all(heard)
             report.lines.append(f"recorded {row.time}: {plain(row.listen)} > {plain(row.forward)}")
         else:
-            heard.setdefault(row.connection, []).append(row)
-    finish()
+            if row.connection not in heard:
+                heard[row.connection] = _Connection(report, dialect, row)
+            heard[row.connection].take(row)
+    _tell_all(heard)
     return report
+
+
+def _tell_all(heard: "dict[int, _Connection]") -> None:
+    for one in heard.values():
+        one.tell()
+    heard.clear()
 
 
 class _Connection:
     """One connection of the recording."""
 
-    def __init__(self, report: Report, dialect: Dialect, number: int, rows: list[Said | Event]) -> None:
+    def __init__(self, report: Report, dialect: Dialect, first: Said | Event) -> None:
         self._report = report
         self._dialect = dialect
-        self._name = f"connection {number}"
-        self._rows = rows
-        self._ways: dict[Side, _Way] = {"client": _Way(), "server": _Way()}
+        self._name = f"connection {first.connection}"
+        self._first = self._last = first
+        self._lines: list[str] = []
+        self._strays: list[str] = []
+        """The first acknowledgements of what is not under way."""
+        self._ways: dict[Side, Way] = {"client": Way(), "server": Way()}
 
-    def examine(self) -> None:
-        """Feed it to the codec, and say what came of it."""
-        first, last = self._rows[0], self._rows[-1]
-        self._report.lines += ["", f"{self._name}  {first.time[11:19]} to {last.time[11:19]}"]
-        for row in self._rows:
-            if isinstance(row, Event):
-                self._line(f"{row.time[11:19]} -- {row.text}")
-            else:
-                self._feed(row)
-        for side, way in self._ways.items():
-            if left := way.decoder.flush():
-                way.odd += [(piece.raw, piece.flaw) for piece in left]
-            self._tell(side, way)
-            self._report.frames += len(way.sent)
-        self._login()
-        self._inferred()
-
-    def _feed(self, row: Said) -> None:
+    def take(self, row: Said | Event) -> None:
+        """Feed a row to the codec."""
+        self._last = row
+        if isinstance(row, Event):
+            self._line(f"{row.time[11:19]} -- {row.text}")
+            return
         way = self._ways[row.by]
-        way.at.append(row.mono)
+        way.speaking.add(row.mono)
         for piece in way.decoder.receive(row.bytes):
             self._take(row, way, piece.raw, piece.record, piece.flaw)
 
-    def _take(self, row: Said, way: _Way, raw: bytes, record: Record | None, flaw: str) -> None:
+    def _take(self, row: Said, way: Way, raw: bytes, record: Record | None, flaw: str) -> None:
         other = self._ways["server" if row.by == "client" else "client"]
         match record:
             case Extended() as frame:
                 check = row.check if row.masked and row.check else frame.check
-                before = way.newest.get(frame.number)
-                again = before is not None and before.frame.data == frame.data
-                sent = _Sent(frame, raw, row.mono, check, row.masked, again)
-                way.sent.append(sent)
-                way.newest[frame.number] = way.under_way[frame.number] = sent
-                way.most = max(way.most, len(way.under_way))
+                before, _ = way.newest.get(frame.number, (None, False))
+                way.send(Sent(frame, raw, row.mono, check, row.masked, again=before == frame.data))
+                other.login_over = other.login_over or way.granted is not None
+                if check == "wrong":
+                    _try_variants(way, frame, raw, masked=row.masked)
             case Acknowledged(number):
-                way.acknowledged.append((number, row.mono))
-                if acknowledged := other.under_way.pop(number, None):
-                    acknowledged.has = row.mono
-                elif number not in other.newest or not other.newest[number].again:
-                    self._against(
-                        f"the {row.by} acknowledges frame {number:03}, which was not sent or has been already"
-                    )
+                way.acknowledgements += 1
+                if not other.acknowledged(number, row.mono) and len(self._strays) < SHOWN:
+                    what = f"frame {number:03}, which was not sent or has been already"
+                    self._strays.append(f"the {row.by} acknowledges {what}")
             case Heartbeat():
-                way.beats.append(row.mono)
+                way.beats += 1
+                way.beating.add(row.mono)
             case None if not row.masked:
-                way.odd.append((raw, flaw))
+                way.say_odd(raw, flaw)
 
-    # --- what is told of each side ---
+    # --- what is told of it ---
 
-    def _tell(self, side: Side, way: _Way) -> None:
-        counts = f"{len(way.sent)} frames, {len(way.acknowledged)} acknowledgements, {len(way.beats)} heartbeats"
-        self._line(f"{side}: {counts}, {len(way.odd)} pieces that are none of these")
-        if way.sent:
-            checks = Counter(one.check for one in way.sent)
-            self._line(f"  checksums: {', '.join(f'{checks[word]} {word}' for word in ('right', 'missing', 'wrong'))}")
-            self._line(f"  numbers: {_runs([one.frame.number for one in way.sent])}")
-            ways = Counter(f"{one.frame.source} > {one.frame.destination}" for one in way.sent)
-            self._line(f"  addresses: {_counted(ways)}")
-            self._line(f"  messages: {_counted(Counter(plain(one.frame.data[:3].strip()) for one in way.sent))}")
+    def tell(self) -> None:
+        """Say what came of it."""
+        for stray in self._strays:
+            self._against(stray)
+        for side, way in self._ways.items():
+            for piece in way.decoder.flush():
+                way.say_odd(piece.raw, piece.flaw)
+            self._side(side, way)
+            self._report.frames += way.frames
+        self._login()
+        self._inferred()
+        head = f"{self._name}  {self._first.time[11:19]} to {self._last.time[11:19]}"
+        self._report.lines += ["", head, *self._lines]
+
+    def _side(self, side: Side, way: Way) -> None:
+        counts = f"{way.frames} frames, {way.acknowledgements} acknowledgements, {way.beats} heartbeats"
+        self._line(f"{side}: {counts}, {way.odd} pieces that are none of these")
+        if way.frames:
+            checks = ", ".join(f"{way.checks[word]} {word}" for word in ("right", "missing", "wrong"))
+            self._line(f"  checksums: {checks}")
+            self._line(f"  numbers: {_runs(way.runs)}")
+            self._line(f"  addresses: {_counted(way.addresses)}")
+            self._line(f"  messages: {_counted(way.messages)}")
         self._delays(side, way)
         self._checksums(side, way)
-        self._numbering(side, way)
-        for raw, flaw in way.odd[:SHOWN]:
-            self._line(f"  {flaw}: {raw[:64].hex(' ')}{' ...' * (len(raw) > 64)}  {plain(raw[:64].decode('latin-1'))}")
-        bad = [flaw for _, flaw in way.odd if flaw != "cut short"]
-        if bad:
+        if way.jumps:
+            shown = ", ".join(f"{earlier:03} then {later:03}" for earlier, later in way.jumps)
             self._against(
-                f"the {side} says {len(bad)} things that are no frame, acknowledgement or heartbeat: {bad[0]}"
+                f"the {side}'s frame numbers do not go up by one: {shown}; are they those of their originators?"
             )
-        for what, undocumented in (
-            (
-                "address type",
-                {one.frame.source[0] for one in way.sent} | {one.frame.destination[0] for one in way.sent},
-            ),
-            ("protocol", {one.frame.protocol for one in way.sent}),
+        for raw, flaw in way.odd_shown:
+            self._line(f"  {flaw}: {raw[:64].hex(' ')}{' ...' * (len(raw) > 64)}  {plain(raw[:64].decode('latin-1'))}")
+        if way.bad:
+            self._against(
+                f"the {side} says {way.bad} things that are no frame, acknowledgement or heartbeat: {way.first_bad}"
+            )
+        for what, found, known in (
+            ("address type", way.types, DOCUMENTED_TYPES),
+            ("protocol", way.protocols, "123"),
         ):
-            known = DOCUMENTED_TYPES if what == "address type" else "123"
-            if new := sorted(undocumented - set(known)):
+            if new := sorted(found - set(known)):
                 self._against(f"the {side} uses {what} {', '.join(new)}, which is not among those documented ({known})")
 
-    def _delays(self, side: Side, way: _Way) -> None:
-        took = [(one.has - one.at) / SECOND for one in way.sent if one.has is not None]
-        if took:
-            self._line(
-                f"  acknowledged after {min(took):.3f} / {median(took):.3f} / {max(took):.3f} s (least, median, most)"
-            )
+    def _delays(self, side: Side, way: Way) -> None:
+        if way.delays.counts:
+            took = " / ".join(f"{ns / SECOND:.3f}" for ns in (way.delays.least, way.delays.median, way.delays.most))
+            self._line(f"  acknowledged after {took} s (least, median, most)")
         if way.most > WINDOW:
             self._against(f"the {side} had {way.most} frames under way unacknowledged; {WINDOW} is the documented most")
         left = [one for one in way.under_way.values() if one.frame.number not in LOGIN_NUMBERS.values()]
         for one in left[:SHOWN]:
-            after = (self._rows[-1].mono - one.at) / SECOND
+            after = (self._last.mono - one.at) / SECOND
             words = f"frame {one.frame.number:03} of the {side} ({plain(one.frame.data[:20])}) was never acknowledged"
             if after > 5:
                 self._against(f"{words}, in {after:.0f} s")
             else:
                 self._line(f"  {words}; the connection ended {after:.1f} s later")
-        again = [one for one in way.sent if one.again]
-        if again:
-            self._beyond(f"the {side} sent {len(again)} frames again, the first being {again[0].frame.number:03}")
-        spans = [(later - earlier) / SECOND for earlier, later in pairwise(way.beats)]
-        if spans:
-            self._beyond(
-                f"heartbeats of the {side} come {min(spans):.1f} to {max(spans):.1f} s apart (documented: 30 s idle)"
-            )
-        quiet = [(later - earlier) / SECOND for earlier, later in pairwise(way.at)]
-        if quiet and max(quiet) > DEAD_AFTER:
+        if way.first_again is not None:
+            self._beyond(f"the {side} sent {way.agains} frames again, the first being {way.first_again:03}")
+        if way.beating.count:
+            self._beyond(f"heartbeats of the {side} come {_apart(way.beating)} s apart (documented: 30 s idle)")
+        quiet = way.speaking.most / SECOND
+        if quiet > DEAD_AFTER:
             self._against(
-                f"the {side} was quiet for {max(quiet):.0f} s and went on; {DEAD_AFTER:.0f} s is the documented end"
+                f"the {side} was quiet for {quiet:.0f} s and went on; {DEAD_AFTER:.0f} s is the documented end"
             )
 
-    def _checksums(self, side: Side, way: _Way) -> None:
-        wrong = [one for one in way.sent if one.check == "wrong"]
-        if not wrong:
+    def _checksums(self, side: Side, way: Way) -> None:
+        if not way.checks["wrong"]:
             return
-        self._against(f"the {side} has {len(wrong)} of {len(way.sent)} checksums that are not CKA CKB as documented")
-        tried: Counter[str] = Counter()
-        looked = [one for one in wrong if not one.masked]
-        for number, one in enumerate(looked):
-            body, _, printed = one.raw[1:].rstrip(b"\r\n").partition(b"\t")
-            got = printed.decode("latin-1").upper()
-            matching = [name for name, variant in VARIANTS.items() if variant(body) == got]
-            tried.update(matching)
-            if number < SHOWN:
-                fits = f"; it is that of: {', '.join(matching)}" if matching else ""
-                said = plain(one.frame.data)
-                self._line(
-                    f"  frame {one.frame.number:03} {said}: printed {plain(got)}, computed {fletcher(body)}{fits}"
-                )
-        for name, count in tried.items():
-            if count == len(looked):
+        wrong = way.checks["wrong"]
+        self._against(f"the {side} has {wrong} of {way.frames} checksums that are not CKA CKB as documented")
+        for line in way.wrong_shown:
+            self._line(line)
+        for name, count in way.fitting.items():
+            if count == way.wrong_open:
                 self._beyond(f"every wrong checksum of the {side} is right if computed so: {name}")
-
-    def _numbering(self, side: Side, way: _Way) -> None:
-        own = [one.frame.number for one in way.sent if not one.again and one.frame.number not in LOGIN_NUMBERS.values()]
-        jumps = [
-            (earlier, later)
-            for earlier, later in pairwise(own)
-            if later != earlier + 1 and not (later == 0 and earlier in (LAST_NUMBER, 252, 255))
-        ]
-        if jumps:
-            shown = ", ".join(f"{earlier:03} then {later:03}" for earlier, later in jumps[:SHOWN])
-            self._against(
-                f"the {side}'s frame numbers do not go up by one: {shown}; are they those of their originators?"
-            )
 
     # --- the conversation ---
 
     def _login(self) -> None:
         """Login first: SN, UN, PW under 253, 254, 255, and nothing else until `#GC` (section 3)."""
-        client, server = self._ways["client"].sent, self._ways["server"].sent
-        granted = next((one for one in server if one.frame.data.startswith("#GC")), None)
-        if not (client or server):
+        client, server = self._ways["client"], self._ways["server"]
+        if not (client.frames or server.frames):
             return
-        if granted:
+        if server.granted is not None:
             words = {"0": "refused", "1": "accepted", "2": "accepted, backlog skipped"}
-            answer = granted.frame.data[3:].strip()
-            self._line(f"login: {words.get(answer, 'answered')} (#GC {plain(answer)})")
+            self._line(f"login: {words.get(server.granted, 'answered')} (#GC {plain(server.granted)})")
         else:
             self._line("login: no answer (#GC) is in the recording")
-        before = [one for one in client if not one.again and (granted is None or one.at <= granted.at)]
-        told = [(one.frame.data[:2], one.frame.number) for one in before]
-        if told != [*LOGIN_NUMBERS.items()]:
-            shown = ", ".join(f"{plain(tag)} in {number:03}" for tag, number in told[:SHOWN]) or "nothing"
+        if client.login != [*LOGIN_NUMBERS.items()]:
+            shown = ", ".join(f"{plain(tag)} in {number:03}" for tag, number in client.login[:SHOWN]) or "nothing"
             self._against(f"before #GC the client sends {shown}; documented are SN in 253, UN in 254, PW in 255")
 
     def _inferred(self) -> None:
         """What the documents leave open, and `Dialect` assumes."""
-        client, server = self._ways["client"], self._ways["server"]
-        commands = [one for one in server.sent if one.frame.data.startswith("#")]
-        if commands:
-            seen = sorted({one.frame.source for one in commands})
-            self._beyond(f"the server calls itself {', '.join(seen)} (assumed: {self._dialect.server})")
-            answers = [one for one in client.sent if one.frame.data.startswith("AK ")]
-            self._beyond(f"commands of the server: {len(commands)}; AK frames of the client: {len(answers)}")
-        if client.sent:
-            seen = sorted({one.frame.source[0] for one in client.sent})
-            dialect = self._dialect
+        client, server, dialect = self._ways["client"], self._ways["server"], self._dialect
+        if server.commands:
+            seen = ", ".join(sorted(server.commanders))
+            self._beyond(f"the server calls itself {seen} (assumed: {dialect.server})")
+            self._beyond(f"commands of the server: {server.commands}; AK frames of the client: {client.answers}")
+        if client.frames:
             assumed = f"{dialect.computer_type} for a computer, {dialect.device_type} for a timer"
-            self._beyond(f"the client's address type is {', '.join(seen)} (assumed: {assumed})")
-            seen = sorted({one.frame.destination for one in client.sent})
-            self._beyond(f"the client sends to {', '.join(seen)} (assumed: {self._dialect.server}; {BROADCAST} is all)")
-        login = [one for one in client.sent if one.frame.number in LOGIN_NUMBERS.values()]
-        if login:
-            has = sum(one.has is not None for one in login)
-            self._beyond(f"frames of the login: {len(login)}, acknowledged one by one: {has}")
+            self._beyond(f"the client's address type is {', '.join(sorted(client.source_types))} (assumed: {assumed})")
+            seen = ", ".join(sorted(client.destinations)[:SHOWN])
+            self._beyond(f"the client sends to {seen} (assumed: {dialect.server}; {BROADCAST} is all)")
+        if client.login_frames:
+            told = f"{client.login_frames}, acknowledged one by one: {client.login_acknowledged}"
+            self._beyond(f"frames of the login: {told}")
 
     def _line(self, text: str) -> None:
-        self._report.lines.append(f"  {text}")
+        self._lines.append(f"  {text}")
 
     def _against(self, text: str) -> None:
         self._report.against.append(f"{self._name}: {text}")
@@ -318,17 +244,30 @@ class _Connection:
         self._report.beyond.append(f"{self._name}: {text}")
 
 
-def _runs(numbers: list[int]) -> str:
+def _try_variants(way: Way, frame: Extended, raw: bytes, *, masked: bool) -> None:
+    """Look whether a wrong checksum is right if computed in another way."""
+    if masked:
+        return
+    body, _, printed = raw[1:].rstrip(b"\r\n").partition(b"\t")
+    got = printed.decode("latin-1").upper()
+    matching = [name for name, variant in VARIANTS.items() if variant(body) == got]
+    way.fitting.update(matching)
+    way.wrong_open += 1
+    if len(way.wrong_shown) < SHOWN:
+        fits = f"; it is that of: {', '.join(matching)}" if matching else ""
+        said = f"frame {frame.number:03} {plain(frame.data)}"
+        way.wrong_shown.append(f"  {said}: printed {plain(got)}, computed {fletcher(body)}{fits}")
+
+
+def _runs(runs: list[list[int]]) -> str:
     """`190-193, 000, 005-006`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
     words = ["-".join(f"{number:03}" for number in run) for run in runs]
     return ", ".join(words[: 2 * SHOWN]) + (", ..." if len(words) > 2 * SHOWN else "")
 
 
 def _counted(counts: Counter[str]) -> str:
     return ", ".join(f"{what} ({count})" for what, count in counts.most_common(SHOWN))
+
+
+def _apart(spans: Spans) -> str:
+    return f"{spans.least / SECOND:.1f} to {spans.most / SECOND:.1f}"

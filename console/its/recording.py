@@ -16,6 +16,9 @@ from console.codecs.piece import Piece
 from console.codecs.thcom_link import Acknowledged, Check, Decoder, Extended, Heartbeat, Record
 from console.its.masking import Mask
 
+LONGEST = 65_536
+"""Bytes of a row at most; a piece of a stream has no more than 512, and each has four at most when it is escaped."""
+
 Side: TypeAlias = Literal["client", "server"]
 
 
@@ -157,13 +160,13 @@ def read(path: Path) -> Iterator[Row]:
     """
     with path.open("rb") as file:
         empty = True
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST), b""), 1):
             try:
                 row = _decode(line)
                 if isinstance(row, Said):
                     _ = row.bytes
             except ValueError as error:
-                if not line.endswith(b"\n") and number > 1:
+                if not line.endswith(b"\n") and number > 1 and len(line) < LONGEST:
                     return
                 raise RecordingError(
                     f"{path}: line {number} is none that `racedeck its tap` writes: {plain(str(error))}"

@@ -1,6 +1,8 @@
 """A recording held against the documents: what agrees, what contradicts them, and what they leave open."""
 
 import json
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,31 @@ def test_several_connections_and_several_recordings_in_one_file() -> None:
     ]
 
 
+def test_however_long_a_recording_little_of_it_is_kept() -> None:
+    def rows(count: int) -> Iterator[Row]:
+        """Frames, garbage, wrong checksums and acknowledgements of nothing, without an end."""
+        yield from Tape().login().rows
+        streams = {by: Stream(1, by) for by in ("client", "server")}
+        for number in range(count):
+            at = number * SECOND
+            raw = extended(number % 213, START, PC, f"TN {number % 9999:4}    1 M1 13:50:12.36600  9098")
+            for said in (raw, with_checksum(raw, "801E"), b"garbage\r\n"):
+                yield from streams["server"].receive(said, at, at)
+            for acknowledged in (number % 213, 250):
+                yield from streams["client"].receive(acknowledgement(acknowledged), at, at)
+
+    examine(rows(10), Dialect())  # what is kept for good is kept now
+    tracemalloc.start()
+    try:
+        report = examine(rows(3000), Dialect())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert report.frames == 6004
+    assert len(report.against) < 20
+    assert peak < 500_000, "3000 rounds are several megabytes"
+
+
 @given(st.lists(st.tuples(st.sampled_from(["client", "server"]), st.binary(max_size=60)), max_size=20))
 def test_any_recording_can_be_looked_at(said: list[tuple[Side, bytes]]) -> None:
     tape = Tape()
@@ -221,6 +248,7 @@ def test_a_recording_without_frames_confirms_nothing(tmp_path: Path, capsys: pyt
         (encode(Tape().note(0, "over").rows[1]) + b"\n", "line 1 is no beginning of a recording"),
         (encode(OPENING) + b'\n{"row":"said"}\n', "line 2 is none"),
         (encode(OPENING) + b"\n\xff\n", "line 2 is none"),
+        (encode(OPENING) + b"\n" + 70_000 * b"x" + b"\n", "line 2 is none"),
     ],
 )
 def test_what_is_no_recording_is_said(
