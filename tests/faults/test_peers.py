@@ -85,7 +85,7 @@ async def test_consoles_that_are_frozen_killed_or_deaf(tmp_path: Path) -> None:
                 await scoring.until(lambda: len(scoring.reads) == MANY)
                 assert software.lines == [cp545_line(number).decode().strip() for number in range(1, MANY + 1)]
                 state = await until_state(client, lambda state: all(each.tcp == MANY for each in state.exports))
-                assert state.journal.passings == state.devices[0].frames == MANY
+                assert state.journal.passings == state.devices[0].passings == MANY
                 assert state.consoles == 4, "only the killed one is gone"
             finally:
                 for process in (frozen, killed):
