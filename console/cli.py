@@ -331,6 +331,8 @@ def _relay(relay: argparse.ArgumentParser) -> None:
     add.add_argument("--type", choices=("timer", "pc"), required=True)
     add.add_argument("--model", default="", help="TM550, CP545, ...; Computer")
     add.add_argument("--label", default="", help="what people call it")
+    add.add_argument("--color", "--colour", dest="colour", default="", help="Blue, Green, ...")
+    add.add_argument("--phone", default="", help="number of its SIM card")
     add.add_argument("--user", required=True, help="the id it logs in with")
     material("remove", "relay:remove_material", "one less").add_argument("serial", metavar="SERIAL")
 

@@ -93,7 +93,8 @@ def add_material(args: argparse.Namespace) -> int:
     """A timer or a PC."""
     model = args.model or {"timer": "TM550", "pc": "Computer"}[args.type]
     with _club(args) as club:
-        new = club.add_material(args.serial, args.type, model, args.label, args.user)
+        words = {"colour": args.colour, "phone": args.phone}
+        new = club.add_material(args.serial, args.type, model, args.label, args.user, **words)
     _say(f"{args.serial} {'added' if new else 'changed'}: {model}, logs in as {args.user}")
     return Exit.OK
 

@@ -97,7 +97,8 @@ def _status(args: argparse.Namespace, runs: bool, club: "Club", data: "Data") ->
         where, since = connected.get(one.serial, (None, None))
         material.append(
             {
-                "serial": one.serial, "type": one.type, "model": one.model, "label": one.label, "user": one.user,
+                "serial": one.serial, "type": one.type, "model": one.model, "label": one.label, "colour": one.colour,
+                "phone": one.phone, "user": one.user,
                 "connected": where, "since": iso(since), "last": iso(came), "waiting": waiting,
                 "oldest": iso(oldest), "skipped": skipped, "empty": bool(one.empty),
             }
@@ -129,7 +130,8 @@ def _status_lines(row: dict[str, object], club: "Club") -> Iterator[str]:
         yield "no event is active: nobody can connect"
     material = row["material"]
     assert isinstance(material, list)
-    columns = ("SERIAL", "MODEL", "LABEL", "ID", "CONNECTED", "LAST FRAME", " WAITING", " SKIPPED")
+    words = {head: key for head, key in (("COLOR", "colour"), ("PHONE", "phone")) if any(one[key] for one in material)}
+    columns = ("SERIAL", "MODEL", "LABEL", *words, "ID", "CONNECTED", "LAST FRAME", " WAITING", " SKIPPED")
     zone = club.zone()
     rows: list[tuple[str, ...]] = []
     for one in material:
@@ -138,7 +140,8 @@ def _status_lines(row: dict[str, object], club: "Club") -> Iterator[str]:
         )
         connected = one["connected"] or "no"
         serial, waiting, skipped = one["serial"], str(one["waiting"]), str(one["skipped"])
-        rows.append((serial, one["model"], one["label"], one["user"], connected, last, waiting, skipped))
+        told = (one["model"], one["label"], *(one[key] for key in words.values()), one["user"])
+        rows.append((serial, *told, connected, last, waiting, skipped))
     yield from lines(Sheet(title="MATERIAL LIST", columns=columns, rows=rows))
 
 

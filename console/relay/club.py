@@ -42,6 +42,8 @@ class Material(Struct, frozen=True):
     """The id that it logs in with."""
     empty: int
     """1: at its next login it is told to empty its buffer (`#GC 2`)."""
+    colour: str
+    phone: str
 
 
 class Event(Struct, frozen=True):
@@ -103,20 +105,23 @@ class Club:
 
     # --- material ---
 
-    def add_material(self, serial: str, kind: str, model: str, label: str, user: str) -> bool:
+    def add_material(
+        self, serial: str, kind: str, model: str, label: str, user: str, *, colour: str = "", phone: str = ""
+    ) -> bool:
         """A timer or PC; False: it was there, and is changed."""
         if not _SERIAL.fullmatch(serial) or serial == "0000":
             raise ClubError(f"a serial number has four digits and is not 0000 (got {serial!r})")
-        for what, text in (("model", model), ("label", label)):
+        for what, text in (("model", model), ("label", label), ("color", colour), ("phone", phone)):
             if text and not _TEXT.fullmatch(text):
                 raise ClubError(f"{what}: up to 40 characters of ASCII (got {text!r})")
         if user not in self.ids():
             raise ClubError(f"there is no id {user}: add it with `racedeck relay id add {user}`")
         new = not self._query("SELECT 1 FROM materials WHERE serial = ?", serial)
         self._change(
-            "INSERT INTO materials VALUES (?,?,?,?,?,0) ON CONFLICT DO UPDATE SET type=excluded.type,"
-            " model=excluded.model, label=excluded.label, user=excluded.user",
-            serial, kind, model, label, user,
+            "INSERT INTO materials(serial, type, model, label, user, colour, phone) VALUES (?,?,?,?,?,?,?)"
+            " ON CONFLICT DO UPDATE SET type=excluded.type, model=excluded.model, label=excluded.label,"
+            " user=excluded.user, colour=excluded.colour, phone=excluded.phone",
+            serial, kind, model, label, user, colour, phone,
         )  # fmt: skip
         return new
 
@@ -127,7 +132,9 @@ class Club:
 
     def materials(self) -> dict[str, Material]:
         """All material, by serial."""
-        rows = self._query("SELECT serial, type, model, label, user, empty FROM materials ORDER BY serial")
+        rows = self._query(
+            "SELECT serial, type, model, label, user, empty, colour, phone FROM materials ORDER BY serial"
+        )
         return {row[0]: Material(*row) for row in rows}
 
     def empty(self, serial: str, *, wanted: bool) -> None:

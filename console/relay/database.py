@@ -9,11 +9,12 @@ from typing import Any
 
 NAME = "relay.db"
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE ids(user TEXT PRIMARY KEY, salt BLOB, hash BLOB, cost INTEGER);
-CREATE TABLE materials(serial TEXT PRIMARY KEY, type TEXT, model TEXT, label TEXT, user TEXT, empty INTEGER DEFAULT 0);
+CREATE TABLE materials(serial TEXT PRIMARY KEY, type TEXT, model TEXT, label TEXT, user TEXT, empty INTEGER DEFAULT 0,
+    colour TEXT DEFAULT '', phone TEXT DEFAULT '');
 CREATE TABLE configurations(name TEXT PRIMARY KEY);
 CREATE TABLE arrows(configuration TEXT, sender TEXT, receiver TEXT, PRIMARY KEY(configuration, sender, receiver));
 CREATE TABLE events(name TEXT PRIMARY KEY, first TEXT, last TEXT, zone TEXT, configuration TEXT,
@@ -26,8 +27,15 @@ CREATE TABLE data(id INTEGER PRIMARY KEY AUTOINCREMENT, frame INTEGER, at INTEGE
 CREATE INDEX data_to ON data(destination, state, id);
 CREATE INDEX data_of_frame ON data(frame);
 CREATE INDEX data_via ON data(via, frame);
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 """
+
+SINCE_1 = """
+ALTER TABLE materials ADD COLUMN colour TEXT DEFAULT '';
+ALTER TABLE materials ADD COLUMN phone TEXT DEFAULT '';
+PRAGMA user_version = 2;
+"""
+"""What the tables of version 1 lack."""
 
 Row = tuple[Any, ...]
 
@@ -55,9 +63,8 @@ class Database:
         ((version,),) = self.query("PRAGMA user_version")
         if version > VERSION:
             raise sqlite3.DatabaseError(f"it was made by a newer RaceDeck (version {version} of its tables)")
-        if version == 0:
-            for statement in SCHEMA.split(";\n"):
-                self.connection.execute(statement)
+        for statement in {0: SCHEMA, 1: SINCE_1}.get(version, "").split(";\n"):
+            self.connection.execute(statement)
 
     def close(self) -> None:
         """Close it, whatever state it is in."""

@@ -42,6 +42,7 @@ def test_a_password_is_kept_as_a_salted_hash(club: Club) -> None:
         (lambda club: club.add_material("0000", "pc", "Computer", "", USER), "not 0000"),
         (lambda club: club.add_material("0085", "timer", "TM550", "", "nobody"), "racedeck relay id add nobody"),
         (lambda club: club.add_material("0085", "timer", "TM\n", "", USER), "model"),
+        (lambda club: club.add_material("0085", "timer", "TM550", "", USER, phone="+33\t6"), "phone"),
         (lambda club: club.remove_material("0099"), "0099 is not in the material list"),
         (lambda club: club.empty("0099", wanted=True), "0099 is not in the material list"),
         (lambda club: club.set_configuration("c", [(START, "0099")]), "racedeck relay material add 0099"),
@@ -104,10 +105,24 @@ def test_what_a_device_prints_fits(club: Club) -> None:
 
 def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     database = Database(tmp_path / "relay.db")
-    database.query("PRAGMA user_version = 2")
+    database.query("PRAGMA user_version = 99")
     database.close()
     with pytest.raises(Exception, match="newer RaceDeck"):
         Database(tmp_path / "relay.db")
+
+
+def test_a_database_of_the_first_version_gets_what_it_lacks(tmp_path: Path) -> None:
+    database = Database(tmp_path / "relay.db")
+    set_up(database)
+    for statement in ("materials DROP COLUMN colour", "materials DROP COLUMN phone"):
+        database.query(f"ALTER TABLE {statement}")
+    database.query("PRAGMA user_version = 1")
+    database.close()
+    for _ in range(2):
+        database = Database(tmp_path / "relay.db")
+        material = Club(database).materials()[START]
+        assert (material.model, material.colour, material.phone) == ("TM550", "", "")
+        database.close()
 
 
 @pytest.mark.parametrize(

@@ -135,7 +135,9 @@ async def test_the_commands(tmp_path: Path) -> None:
         assert "nobody can connect" in await relay("status")
         await relay("id", "add", USER, stdin=b"secret01\n")
         for serial in (START, FINISH):
-            await relay("material", "add", serial, "--type", "timer", "--model", "TM550", "--user", USER)
+            await relay(
+                "material", "add", serial, "--type", "timer", "--model", "TM550", "--color", "Blue", "--user", USER
+            )
         await relay("material", "add", PC, "--type", "pc", "--user", USER)
         assert "each --from needs its --to" in await relay(
             "configuration", "two", "--from", START, "--from", FINISH, "--to", PC, status=Exit.USAGE
@@ -149,7 +151,9 @@ async def test_the_commands(tmp_path: Path) -> None:
             start.say(M1)
             await until(lambda: start.acknowledged == [M1])
             said = await relay("status")
-            assert re.search(rf"0084 +TM550 .* 127\.0\.0\.1:{start.writer.get_extra_info('sockname')[1]}", said)
+            assert "COLOR" in said
+            assert "PHONE" not in said, "nobody has one"
+            assert re.search(rf"0084 +TM550 +Blue .* 127\.0\.0\.1:{start.writer.get_extra_info('sockname')[1]}", said)
             assert f"the relay runs  127.0.0.1:{server.port}" in said
             assert "1 skipped" in await relay("skip", PC)
             async with connected(server.port, PC) as (pc,):
