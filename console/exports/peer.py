@@ -113,6 +113,8 @@ class Peer(asyncio.Protocol):
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
+        if self._socket is None:
+            self._handed = self.written - self._transport.get_write_buffer_size()
         self._host.taken(self, self._taken())
         self.reason = self.reason or (f"connection lost: {exc}" if exc else self._closed)
         self._host.lost(self, self.reason)

@@ -14,7 +14,7 @@ from console.exports.reads import MANY
 from console.exports.records import Records
 from console.exports.sockets import RETRY_EVERY, SocketExport
 from console.journal.reader import UNREADABLE
-from console.links.pty import Pty
+from console.links.pty import Pty, clear
 from console.model import (
     Basis,
     Direction,
@@ -123,6 +123,10 @@ class Raw(SocketExport[RawSettings]):
         super().__init__(settings, cast(Desk, FrameDesk(desk)), now)
         self._passings = desk.feed
         self._pty: Pty | None = None
+        if settings.pty:
+            # A killed engine left it behind. Here, and not in `run`: no export of a new engine is at work yet, so that
+            # none has made a pty that such a link leads to by chance.
+            clear(Path(settings.pty))
 
     def clients(self) -> int:
         """Any number that is no attack."""
@@ -158,7 +162,7 @@ class Raw(SocketExport[RawSettings]):
             return
         while True:
             try:
-                pty = Pty(Path(self.settings.pty))
+                self._pty = pty = Pty(Path(self.settings.pty))
             except OSError as error:
                 await self._no_pty(f"{self.settings.pty}: {error.strerror or error}")
                 continue
@@ -168,10 +172,15 @@ class Raw(SocketExport[RawSettings]):
                 await pty.opened()
                 peer = Peer(self, dialled=self.settings.pty)
                 pty.connect(peer)
-                peer.measured = True  # by what was read of it
+                peer.measured = pty.exact
                 await peer.gone()
             finally:
                 pty.close()
+
+    def taken(self, peer: Peer, offset: int) -> None:
+        """The client's TCP has taken something; or the program at the pty has read it, if that can be known."""
+        peer.measured = self._pty.exact if self._pty else peer.measured
+        super().taken(peer, offset)
 
     async def _no_pty(self, why: str) -> None:
         if self._down != why:

@@ -1,8 +1,10 @@
 """The bytes of one device, over loopback sockets and over a pty."""
 
 import asyncio
+import errno
 import os
 import random
+import termios
 from pathlib import Path
 from typing import Any
 
@@ -186,6 +188,42 @@ async def test_a_pty_is_read_to_the_last_byte_over_many_visits(tmp_path: Path) -
         seen = max(seen, number + 1)
 
 
+async def test_short_visits_get_one_line_after_the_other(tmp_path: Path) -> None:
+    """As `head -1` makes them: what a visit has read does not come again, however short it was."""
+    desk, link = Records(), tmp_path / "chute"
+    desk.came(b"one\n", b"two\n", b"three\n")
+    export = make(desk, pty=str(link), newcomers="all")
+    async with running(export):
+        for line in (b"one\n", b"two\n", b"three\n"):
+            program = open_port(link)
+            got = b""
+            while len(got) < len(line):
+                got += read(program, len(line) - len(got))
+                await asyncio.sleep(0.001)
+            os.close(program)
+            assert got == line
+            await until(lambda: not export.state().peers[0].connected)
+            await until(link.exists)
+        assert export.state().tcp == 3
+
+
+async def test_where_it_cannot_be_known_what_was_read_nothing_is_said_of_it(tmp_path: Path) -> None:
+    """The program has the kernel make lines for it."""
+    desk, link = Records(), tmp_path / "chute"
+    export = make(desk, pty=str(link))
+    async with running(export):
+        program = open_port(link)
+        mode = termios.tcgetattr(program)
+        mode[3] |= termios.ICANON
+        termios.tcsetattr(program, termios.TCSANOW, mode)
+        await until(lambda: desk.saved)
+        desk.came(b"one\n")
+        await until(lambda: read(program) == b"one\n")
+        await until(lambda: export.state().waiting == 0 and export.state().sent == 1)
+        await until(lambda: export.state().tcp is None)
+        os.close(program)
+
+
 async def test_a_pty_that_cannot_be_made_is_a_state(tmp_path: Path) -> None:
     (tmp_path / "chute").write_text("mine")
     desk = Records()
@@ -197,6 +235,28 @@ async def test_a_pty_that_cannot_be_made_is_a_state(tmp_path: Path) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert (tmp_path / "chute").read_text() == "mine"
+
+
+async def test_a_link_that_a_killed_engine_left_leads_nobody_astray(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is gone before any export of the new engine makes a pty, and stays away where none can be made."""
+    link = tmp_path / "chute"
+    link.symlink_to("/dev/pts/9999")
+    desk = Records()
+    export = make(desk, pty=str(link))
+    assert not link.is_symlink()
+
+    def none_left() -> tuple[int, int]:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "openpty", none_left)
+    task = asyncio.create_task(export.run())
+    await until(lambda: desk.troubles)
+    assert "No space left" in export.state().reason
+    assert not link.is_symlink()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.parametrize(

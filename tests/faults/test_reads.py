@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from console.control.client import Client
 from console.model import Phase
 from console.simulators.consumer import Consumer
 from console.simulators.port import TcpPort
@@ -192,16 +193,18 @@ newcomers = "all"
 devices = ["chute"]
 """
     got: list[bytes] = []
+    alive = asyncio.Event()
     engine = Engine(tmp_path, settings)
-    async with plugged(port), at_work(device, _read_port(link, got, chance)), ending(engine):
+    async with plugged(port), at_work(device, _read_port(link, alive, got, chance)), ending(engine):
         async with at_work(device.chatter(chance, most=10)):
             for enough in (300, 800):
-                client = await engine.start()
+                client = await _start(engine, alive)
                 await until_state(client, lambda state: state.journal.passings >= enough)  # noqa: B023
                 await until(lambda: len(got) > enough // 2)  # noqa: B023
                 client.close()
+                alive.clear()
                 await engine.kill()
-        client = await engine.start()
+        client = await _start(engine, alive)
         await until_open(client)
         device.send(5)
         last = chute_line(device.number).strip()
@@ -216,9 +219,18 @@ devices = ["chute"]
     _check([(line, line) for line in got], came)
 
 
-async def _read_port(link: Path, got: list[bytes], chance: random.Random) -> None:
+async def _start(engine: Engine, alive: asyncio.Event) -> Client:
+    """Set `alive` once the link is the engine's: one that a killed engine left may lead to a terminal of others."""
+    client = await engine.start()
+    await until_state(client, lambda state: state.exports and state.exports[0].state != "down")
+    alive.set()
+    return client
+
+
+async def _read_port(link: Path, alive: asyncio.Event, got: list[bytes], chance: random.Random) -> None:
     while True:
         await asyncio.sleep(0.02)
+        await alive.wait()
         with suppress(OSError):
             program = os.open(link, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
             try:
