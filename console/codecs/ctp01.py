@@ -14,7 +14,6 @@ from console.codecs.ctp01_lines import (
     Options,
     TimeFormat,
     authorization,
-    in_words,
     layout,
     line,
     sayable,
@@ -132,6 +131,8 @@ class Conversation:
         """How the server named itself; empty: it has not yet."""
         self.pings = False
         """The server has shown that it pings: then its silence means something."""
+        self.fetches = False
+        """The server has asked for reads itself."""
         self.streaming: dict[str, bool] = {}
         """Location -> whether it flows; absent: it was never started."""
         self._buffer = bytearray()
@@ -364,7 +365,10 @@ class Conversation:
         if most is None:
             return [Say(line("err", "getdata", "how many?"))]
         location, sequence, wrong = self._where(fields[1:])
-        return [Say(line("err", "getdata", wrong))] if wrong else [Pull(most, location, sequence)]
+        if wrong:
+            return [Say(line("err", "getdata", wrong))]
+        self.fetches = True
+        return [Pull(most, location, sequence)]
 
     def _where(self, fields: list[str]) -> tuple[str | None, int | None, str]:
         """Location and sequence number of a command, and what is wrong with them."""
@@ -391,19 +395,3 @@ _COMMANDS = frozenset(
 def _number(text: str) -> int | None:
     text = text.strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else None
-
-
-__all__ = [
-    "Announce",
-    "Begin",
-    "Conversation",
-    "Denied",
-    "End",
-    "Event",
-    "Identity",
-    "Pull",
-    "Ready",
-    "Say",
-    "Told",
-    "in_words",
-]

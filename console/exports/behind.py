@@ -8,13 +8,19 @@ from console.model import SECOND, Level
 BEHIND_AFTER = 30
 """Seconds for which something waits for a connected peer after which it has fallen behind."""
 
+READS = "check that its program reads, and the network in between"
+"""What mends it most often."""
+
 
 class Behind:
-    """Watches the ages of what waits."""
+    """Watches the ages of what waits. `why`: what to check, where more is known than that."""
 
-    def __init__(self, say: Callable[[Level, str], None], now: Callable[[], int]) -> None:
+    def __init__(
+        self, say: Callable[[Level, str], None], now: Callable[[], int], why: Callable[[], str] = lambda: READS
+    ) -> None:
         self._say = say
         self._now = now
+        self._why = why
         self._behind: set[str] = set()
         """Addresses of which it was said."""
 
@@ -31,5 +37,5 @@ class Behind:
             self._say(
                 Level.WARNING,
                 f"{address} has fallen behind: {account.waiting:,} wait, the oldest for {(now - oldest) // SECOND} s: "
-                "check that its program reads, and the network in between",
+                f"{self._why()}",
             )

@@ -4,9 +4,8 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import UTC, tzinfo
-from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, structs
+from msgspec import structs
 
 from console.codecs.ctp01 import Conversation, Identity
 from console.codecs.ctp01_lines import (
@@ -19,14 +18,15 @@ from console.codecs.ctp01_lines import (
     encode,
     in_words,
     location_name,
-    sayable,
 )
+from console.exports.behind import READS, Behind
 from console.exports.ctp01_account import NumberedAccount, What
 from console.exports.ctp01_intake import Intake
 from console.exports.ctp01_log import ANNOUNCEMENT, Line, Logs
 from console.exports.ctp01_session import Session
+from console.exports.ctp01_settings import Ctp01Settings
 from console.exports.delivery import Account, Hold, Unmapped, no_utc
-from console.exports.export import Desk, ExportSettings
+from console.exports.export import Desk
 from console.exports.peer import Peer
 from console.exports.pump import Pump
 from console.exports.reads import NO_BIB, ReadsExport, nobody
@@ -41,43 +41,6 @@ NUMBERED_WITHIN = 5.0
 """Seconds in which what is to be skipped must have its numbers."""
 
 NO_POINT = Hold("no timing point: add its channel to `points` of its device, and `racedeck reload`")
-
-
-class Ctp01Settings(ExportSettings, frozen=True, kw_only=True):
-    """Settings of a CTP01 export."""
-
-    ways: ClassVar = ("connect",)
-    takes_password: ClassVar = True
-    numbers_lines: ClassVar = True
-
-    skip_first_seen: bool = True
-    newcomers: Literal["live", "all"] = "all"
-    """What gets a number: what is journaled from now on, or everything; it is the server that says where to begin."""
-    program: str = "SimpleClient"
-    """How we name ourselves; some servers answer to this name alone."""
-    version: str = "1.0.0"
-    """Of the program that we name ourselves."""
-    user: str = ""
-    """For servers that ask who we are; the password is in secrets.toml."""
-    time: Literal["local", "utc"] = "local"
-    """Which times the lines show."""
-    resume: Literal["all", "overlap"] = "all"
-    """What a server gets that says start without a number: everything, or what its TCP had not taken and the last
-    minute before that."""
-    gap: Annotated[float, Meta(ge=0, le=10)] = 0.0
-    """Seconds between two lines, each written alone, for servers that take one line per packet; 0: none."""
-    event_id: str = "1"
-    """Of the event, as the server is told it."""
-    description: str = ""
-    """Of the event; empty: its name."""
-
-    def __post_init__(self) -> None:
-        """Raise ValueError for what would go out as something else."""
-        for key, text in (("program", self.program), ("version", self.version), ("user", self.user)):
-            if not sayable(text):
-                raise ValueError(f"{key}: CTP01 says ASCII, and `~` parts its fields (got {text!r})")
-            if not text.strip() and key != "user":
-                raise ValueError(f"{key} must not be empty: servers expect it in our greeting")
 
 
 class Ctp01(ReadsExport[Ctp01Settings]):
@@ -101,6 +64,7 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         self._points: dict[str, str] = {}
         """Timing point -> its location."""
         self._long_said = False
+        self._behind = Behind(self._trouble, now, self._why_behind)
 
     # --- life ---
 
@@ -362,16 +326,35 @@ class Ctp01(ReadsExport[Ctp01Settings]):
         talk = next((one.conversation for one in self._sessions() if one.conversation.ready), None)
         if not talk:
             return state
-        notes = [f"{talk.server}: {in_words(talk.options, self._zone)}"]
-        waiting = [one for one, place in self._account.places.items() if place.newest > place.sent.number]
-        if talk.options.push and (idle := [one for one in waiting if not talk.streaming.get(one)]):
-            notes.append(f"not started by the server: {', '.join(idle)}")
+        notes = [f"{talk.server}: {in_words(talk.options, self._zone)}", *filter(None, (self._unasked(talk),))]
         peers = tuple(structs.replace(one, note="; ".join(filter(None, (*notes, one.note)))) for one in state.peers)
         return structs.replace(state, peers=peers)
 
+    def _unasked(self, talk: Conversation) -> str:
+        """What waits because the server has not asked for it; empty: nothing."""
+        waiting = [one for one, place in self._account.places.items() if place.newest > place.sent.number]
+        if not talk.options.push:
+            return "" if talk.fetches or not waiting else "it is to fetch its reads, and has asked for none yet"
+        idle = [one for one in waiting if not talk.streaming.get(one)]
+        return f"not started by the server: {', '.join(idle)}" if idle else ""
+
+    def _why_behind(self) -> str:
+        """What to check where too much waits for the server."""
+        talk = next((one.conversation for one in self._sessions()), None)
+        if talk and not talk.ready:
+            return "it has not let us in"
+        if talk and (unasked := self._unasked(talk)):
+            return f"{unasked}; have it ask"
+        return READS
+
     def _word(self) -> tuple[str, str] | None:
-        silent = next((session.silent for session in self._sessions() if session.silent), "")
-        return ("silent", silent) if silent else super()._word()
+        for session in self._sessions():
+            if not session.conversation.ready:
+                where = session.peer.address
+                greeted = session.conversation.server
+                so_far = "has greeted, and not let us in yet" if greeted else "has not answered our greeting yet"
+                return "silent", session.silent or f"{where} {so_far}"
+        return super()._word()
 
     def _fate(self, account: Account, passing: Passing) -> str:
         found = self._logs.find(passing.seq)

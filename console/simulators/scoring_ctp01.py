@@ -147,6 +147,8 @@ class ScoringCtp01:
             await one.run(self._reading)
         except OSError as error:
             self.talk(f"connection lost: {error}")
+        except asyncio.CancelledError:
+            return  # it all ends; asyncio would print the traceback of a conversation that was cancelled
         finally:
             self._open.discard(one)
             one.close()

@@ -21,7 +21,6 @@ from console.codecs.ctp01 import (
     Ready,
     Say,
     Told,
-    in_words,
 )
 from console.codecs.ctp01_lines import (
     DEFAULT_LAYOUT,
@@ -31,6 +30,7 @@ from console.codecs.ctp01_lines import (
     TimeFormat,
     authorization,
     encode,
+    in_words,
     layout,
     location_name,
     sayable,

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from console.exports.ctp01 import Ctp01, Ctp01Settings
+from console.exports.ctp01 import Ctp01
+from console.exports.ctp01_settings import Ctp01Settings
 from console.simulators.scoring_ctp01 import ScoringCtp01
 from tests.exports.desk import MemoryDesk
 

@@ -526,9 +526,45 @@ async def test_a_server_that_does_not_know_our_name(monkeypatch: pytest.MonkeyPa
     ):
         desk.add()
         await until(lambda: export.state().state == "silent")
-        assert "program" in export.state().reason
+        assert "has not answered our greeting yet" in export.state().reason or "program" in export.state().reason
+        await until(lambda: "program" in export.state().reason)
+        assert export.state().state == "silent"
         assert "SimpleClient" in export.state().reason
         assert not server.reads
+
+
+async def test_until_we_are_let_in_it_is_not_called_up() -> None:
+    desk = MemoryDesk()
+    async with scripted() as script, exporting(desk, script.port, user="race") as export:
+        await until(lambda: "has not answered our greeting yet" in export.state().reason)
+        assert export.state().state == "silent"
+        await script.greeted("authentication=seed-md5")
+        await until(lambda: "has greeted, and not let us in yet" in export.state().reason)
+        assert export.state().state == "silent"
+        script.say("ack~authorize")
+        await until(lambda: export.state().state == "up")
+
+
+@pytest.mark.parametrize(
+    ("mode", "asks", "note"),
+    [
+        ("push", "start", "not started by the server: Finish"),
+        ("pull", "getdata~9", "it is to fetch its reads, and has asked for none yet"),
+    ],
+)
+async def test_why_it_has_fallen_behind(monkeypatch: pytest.MonkeyPatch, mode: str, asks: str, note: str) -> None:
+    """A server that asks for nothing is not told to read."""
+    monkeypatch.setattr("console.exports.serving.WATCH_EVERY", 0.01)
+    desk = MemoryDesk()
+    async with scripted() as script, exporting(desk, script.port) as export:
+        await script.greeted(f"stream-mode={mode}")
+        desk.add()
+        await until(lambda: note in export.state().peers[0].note)
+        desk.clock += 60 * SECOND
+        await until(lambda: any(f"{note}; have it ask" in text for _, _, text in desk.troubles))
+        script.say(asks)
+        await until(lambda: any("has caught up" in text for _, _, text in desk.troubles))
+        assert note not in export.state().peers[0].note
 
 
 async def test_a_server_that_closes_on_our_greeting() -> None:

@@ -147,3 +147,19 @@ async def test_the_same_number_with_another_time() -> None:
         await server.until(lambda: len(server.reads) == 3)
         assert server.repeats == 2
         assert "came again as something else" in server.flaws[0]
+
+
+def test_it_ends_without_a_traceback_while_it_reads_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def go() -> None:
+        server = ScoringCtp01("127.0.0.1:0")
+        server.stop_reading()
+        serving = asyncio.create_task(server.run())
+        async with asyncio.timeout(30):
+            await server.until(lambda: server.listening)
+            _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            await server.until(lambda: server.connections == 1)
+        writer.close()
+        serving.cancel()
+
+    asyncio.run(go())
+    assert not [record for record in caplog.records if record.name == "asyncio"]
