@@ -17,7 +17,7 @@ from console.exports.append import FAREWELL, AppendFile, FileError, TouchedError
 from console.exports.export import ExportSettings
 from console.exports.records import Records, Row
 from console.exports.sink import Sink, SinkError, StartOverError
-from console.model import SECOND, Direction, Frame, Incident, Level, Passing
+from console.model import SECOND, Direction, Frame, Incident, Level, Passing, Selection
 
 SEPARATORS = {"passings": ",", "frames": ",", "gsm-interface": gsm_log.SEPARATOR}
 
@@ -142,6 +142,24 @@ class CsvFile(Sink[CsvSettings]):
             with suppress(TimeoutError):
                 async with asyncio.timeout(FAREWELL):
                     await apart(file.close)
+
+    # --- what an operator does ---
+
+    async def resend(self, chosen: Selection, by: str, peer: str | None = None) -> str:
+        """Each row is in the file once. Raises ValueError."""
+        del chosen, by, peer
+        name = self.settings.name
+        raise ValueError(
+            f"{name} is a file that holds each row once: `racedeck export set {name} path=ANOTHER` writes them all to "
+            "another file, and `racedeck dump` prints them"
+        )
+
+    def waiting(self, peer: str | None = None) -> int:
+        """What waits here is not to be skipped. Raises ValueError."""
+        del peer
+        raise ValueError(
+            f"{self.settings.name} is a file that holds every row: nothing is skipped; pause it, or remove it"
+        )
 
     # --- the file ---
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from typing import Protocol
 
 from msgspec import Struct, structs
 
@@ -78,6 +79,14 @@ class Again:
         if not self.over.is_set():
             self.ended = why
             self.over.set()
+
+
+class Sender(Protocol):
+    """What sends things again: a connection, or a printer."""
+
+    again: Again | None
+    stir: asyncio.Event
+    """To be set when there is something to do."""
 
 
 def in_words(all_of_it: list[Again]) -> str:

@@ -58,7 +58,7 @@ class ServingExport(JudgingExport[S]):
         self._doubtful: set[int] | None = None
         """What is to be looked at again; None: everything that is held."""
         self._undo_time: asyncio.TimerHandle | None = None
-        self._steering = Steering(self.settings.name, desk, now, self._accounts, self._pumps_of, self.kept)
+        self._steering = Steering(self.settings.name, desk, now, self._pumps_of, self.kept)
         self.go = self._steering.go
         self._filters = Filters(self, desk)
         self._behind = Behind(self._trouble, now)
@@ -141,6 +141,10 @@ class ServingExport(JudgingExport[S]):
         everything = self.settings.newcomers == "all" or not self._accounts
         self._tallied = 0 if everything else min([newest, *(account.met for account in self._accounts.values())])
         self._steering.load(await self.desk.notes(steering.ACT))
+        for leap in self._steering.leaps:
+            whose = self._accounts.get(leap.peer) or self._former.get(leap.peer)
+            if whose and leap.last <= whose.tcp:  # else a kill came before it was counted: they go out
+                whose.leaps.append((leap.first, leap.last))
         self._filters.load(await self.desk.notes(filters.ACT), {cursor.peer: cursor.tcp for cursor in cursors})
         self.rebind()
 
@@ -327,7 +331,9 @@ class ServingExport(JudgingExport[S]):
 
     async def resend(self, chosen: Selection, by: str, peer: str | None = None) -> str:
         """Send passings once more, to one peer or to all; what became of them, in words."""
-        return await self._steering.resend(chosen, self._at(peer), by, peer or "")
+        return await self._steering.resend(
+            chosen, lambda: [pump for account in self._at(peer) for pump in self._pumps_of(account)], by, peer or ""
+        )
 
     def talk(self, peer: str) -> Talk:
         """What was last sent to a peer, and received from it."""

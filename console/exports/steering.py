@@ -8,12 +8,12 @@ and that is said.
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from console.exports.delivery import Account
 from console.exports.export import Desk
 from console.exports.pump import Pump
-from console.exports.resend import Again, Wanted, as_body, as_range, in_words, of_body, wanted
+from console.exports.resend import Again, Sender, Wanted, as_body, as_range, in_words, of_body, wanted
 from console.journal.journal import JournalFullError
 from console.model import Act, Level, Passing, Scalar, Selection
 
@@ -34,15 +34,24 @@ class Paused(Struct, frozen=True):
     since: int
 
 
+class Leap(Struct, frozen=True):
+    """What was skipped as it waited for a peer."""
+
+    peer: str
+    first: int
+    last: int
+    count: int
+    """Of those, how many; where it is not counted anywhere else."""
+
+
 class Steering:
-    """One export's operators. `accounts` and `pumps` are those of the export, `kept` saves an account."""
+    """One export's operators. `pumps` are those of an account of the export, `kept` saves one."""
 
     def __init__(
         self,
         name: str,
         desk: Desk,
         now: Callable[[], int],
-        accounts: Mapping[str, Account],
         pumps: Callable[[Account], list[Pump]],
         kept: Callable[[Account], None],
     ) -> None:
@@ -53,12 +62,13 @@ class Steering:
         self._name = name
         self._desk = desk
         self._now = now
-        self._accounts = accounts
         self._pumps = pumps
         self._kept = kept
         self._resends: dict[asyncio.Task[None], list[Again]] = {}
         self._beginning = False
         """It is being journaled that things are to be sent again."""
+        self.leaps: list[Leap] = []
+        """As it was journaled before the restart."""
         self._last = 0
         self._again: list[tuple[str, Wanted]] = []
         """What went out again: to which address (empty: to all)."""
@@ -76,9 +86,8 @@ class Steering:
                 case "resume":
                     self.paused = None
                 case "skip":
-                    account, last = self._accounts.get(str(body["peer"])), int(body["last"] or 0)
-                    if account and last <= account.tcp:  # else a kill came before it was counted: they go out
-                        account.leaps.append((int(body["first"] or 0), last))
+                    first, last, count = (int(body.get(key) or 0) for key in ("first", "last", "count"))
+                    self.leaps.append(Leap(str(body["peer"]), first, last, count))
                 case "resend":
                     begun[body["id"]] = of_body(body)
                 case "resent":
@@ -131,35 +140,39 @@ class Steering:
             leaps = len(account.leaps)
             total += account.leap(end, flying, beyond)
             for first, last in account.leaps[leaps:]:
-                self._note("skip", by, peer=account.address, first=first, last=last)
+                self.leapt(Leap(account.address, first, last, 0), by)
             for pump in pumps:
                 pump.leap(account.sent)
             self._kept(account)
         return total
 
+    def leapt(self, leap: Leap, by: str) -> None:
+        """Journal what was skipped."""
+        self._note("skip", by, **structs.asdict(leap))
+
     # --- send again ---
 
-    async def resend(self, chosen: Selection, accounts: Iterable[Account], by: str, peer: str) -> str:
-        """Send these once more to whoever is connected, between what is new; what became of them, in words, or how far
-        it is after a while. Raises ValueError where it cannot be."""
+    async def resend(self, chosen: Selection, senders: Callable[[], Sequence[Sender]], by: str, peer: str) -> str:
+        """Have whatever `senders` then gives send these once more, between what is new; what became of them, in words,
+        or how far it is after a while. Raises ValueError where it cannot be."""
         what = await wanted(chosen, self._desk.feed)
-        self._ready_for(accounts, peer)
+        self._ready(senders, peer)
         if self._resends or self._beginning:
             raise ValueError(f"{self._name} is sending something again already: wait for its end, or pause the export")
         self._last = number = max(self._now(), self._last + 1)
         self._beginning = True
         try:
             await self._write_ahead(by, id=number, peer=peer, **as_body(what))
-            pumps = self._ready_for(accounts, peer)
+            ready = self._ready(senders, peer)
         except BaseException:
             self._note("resent", by, id=number, peer=peer, last=0, sent=0)
             raise
         finally:
             self._beginning = False
-        jobs = [Again(what) for _ in pumps]
-        for pump, job in zip(pumps, jobs, strict=True):
-            pump.again = job
-            pump.stir.set()
+        jobs = [Again(what) for _ in ready]
+        for sender, job in zip(ready, jobs, strict=True):
+            sender.again = job
+            sender.stir.set()
         task = asyncio.create_task(self._see_through(number, peer, what, jobs, by), name=f"{self._name} resends")
         self._resends[task] = jobs
         task.add_done_callback(self._resends.pop)
@@ -169,14 +182,13 @@ class Steering:
             return f"{in_words(jobs)} so far; it goes on, and an incident says when it has ended"
         return in_words(jobs) + "".join(f"; ended early: {why}" for why in sorted(early))
 
-    def _ready_for(self, accounts: Iterable[Account], peer: str) -> list[Pump]:
-        """Who is connected. Raises ValueError, in words, where nothing can be sent again now."""
+    def _ready(self, senders: Callable[[], Sequence[Sender]], peer: str) -> Sequence[Sender]:
+        """Those that are connected. Raises ValueError, in words, where nothing can be sent again now."""
         if self.paused:
             raise ValueError(f"{self._name} is paused: resume it first")
-        pumps = [pump for account in accounts for pump in self._pumps(account)]
-        if not pumps:
+        if not (ready := senders()):
             raise ValueError(f"{peer or 'nobody'} is{' not' if peer else ''} connected: there is nobody to send it to")
-        return pumps
+        return ready
 
     async def _write_ahead(self, by: str, **body: Scalar) -> None:
         """Have it safe in the journal that these are sent again, before any is: a kill must not leave lines that the

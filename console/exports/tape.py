@@ -1,5 +1,6 @@
 """Each passing as a printed line, for the tape that crews keep."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from shlex import split
 from typing import ClassVar, Literal
@@ -10,8 +11,10 @@ from console.codecs import tape
 from console.exports.export import ExportSettings
 from console.exports.printers import Command, Device, Printer, PrinterError
 from console.exports.records import Records, Row
+from console.exports.resend import Again, as_range
 from console.exports.sink import Sink, SinkError
-from console.model import Act, Cursor, Passing, PeerState, Phase
+from console.exports.steering import Leap
+from console.model import Act, Cursor, Passing, PeerState, Phase, Selection
 
 JOB = 20
 """Rows of one job of a printer command: what is printed twice at most after a failure, or a kill."""
@@ -62,6 +65,10 @@ class TapeExport(Sink[TapeSettings]):
         self._printer: Printer = Command(settings.printer) if settings.printer else Device(settings.device)
         self._rows_at_once = JOB if settings.printer else 1
         self._tape = tape.Tape(desk.event_name, settings.width, desk.zone)
+        self.again: Again | None = None
+        """What the operator wants printed again."""
+        self._in_hand = 0
+        """The last passing of what is being printed."""
 
     @property
     def target(self) -> str:
@@ -106,15 +113,101 @@ class TapeExport(Sink[TapeSettings]):
     async def put(self, rows: Sequence[Row]) -> None:
         """Print rows, a few at a time."""
         for first in range(0, len(rows), self._rows_at_once):
-            some = rows[first : first + self._rows_at_once]
-            day, lines = self._lines(some)
-            await self.allowed()
+            self.allowed()
+            some = [row for row in rows[first : first + self._rows_at_once] if not self.leapt(row)]
+            if not some:
+                continue
+            self._in_hand = max((row.seq for row in some if isinstance(row, Passing)), default=0)
             try:
-                await self._printer.print(lines)
-            except PrinterError as error:
-                raise SinkError(str(error)) from None
-            self.marks = {"day": day}
+                self.marks = {"day": await self._print(some, [])}
+            finally:
+                self._in_hand = 0
             self.took(some)
+
+    async def _print(self, rows: Sequence[Row], lines: list[str]) -> int:
+        """Print these lines, and rows; the day of the last of them. Raises SinkError."""
+        day, more = self._lines(rows)
+        try:
+            await self._printer.print(lines + more)
+        except PrinterError as error:
+            raise SinkError(str(error)) from None
+        return day
+
+    # --- what an operator does ---
+
+    async def resend(self, chosen: Selection, by: str, peer: str | None = None) -> str:
+        """Print passings once more, between two lines that say so: a tape was torn, or ran out unseen."""
+        return await self._steering.resend(chosen, lambda: [self], by, peer or "")
+
+    async def besides(self) -> bool:
+        """Print a few of what is wanted again."""
+        again = self.again
+        if again is None:
+            return False
+        self.allowed()
+        batch = [] if again.over.is_set() else await again.read(self.desk.feed)
+        if batch:
+            await self.answered(self._print_again(again, batch))
+            return True
+        if again.counts["sent"] and not again.over.is_set():
+            await self.answered(self._print([], ["-- end of what is printed again"]))
+        again.end()
+        self.again = None
+        return True
+
+    async def _print_again(self, again: Again, batch: Sequence[Passing]) -> None:
+        """One job of it, and what of the batch is not printed is counted."""
+        counts: Counter[str] = Counter()
+        some: list[Passing] = []
+        for passing in batch:
+            at = passing.seq
+            if again.what.takes(self.desk.resolve(passing)):
+                if self.why_not(passing):
+                    counts["other"] += 1
+                elif at > self.place:
+                    counts["waiting"] += 1
+                else:
+                    some.append(passing)
+            if len(some) == self._rows_at_once:
+                break
+        if some:
+            begins = [] if again.counts["sent"] else [f"-- printed again: {as_range(again.what)}"]
+            self.marks = {"day": await self._print(some, begins)}
+            self.resent += len(some)
+            self.went_well()
+        again.at = at
+        again.counts += counts + Counter(sent=len(some))
+
+    def waiting(self, peer: str | None = None) -> int:
+        """Passings that wait to be printed."""
+        del peer
+        return self._waiting
+
+    @property
+    def counted_to(self) -> int:
+        """How far it has counted what there is."""
+        return self._seen
+
+    async def skip_until(self, upto: int, by: str, peer: str | None = None) -> int:
+        """Never print what waited when everything up to `upto` was counted; how many. What is being printed just now is
+        not taken back."""
+        del peer
+        first = max(self.place, self._in_hand) + 1
+        last = min(upto, self._seen)
+        if last < first:
+            return 0
+        self.leaps.append((first, last))  # from here on nothing of it is printed
+        count = await self.count(first - 1, last)
+        self.skipped += count
+        self._steering.leapt(Leap(self.target, first, last, count), by)
+        if not self._in_hand:
+            self.place = max(self.place, last)
+        self._forget_pending()
+        self.save()
+        self.desk.changed()
+        return count
+
+    # --- lines ---
 
     def _lines(self, rows: Sequence[Row]) -> tuple[int, list[str]]:
         """The day of the last of these rows, and their lines."""

@@ -18,7 +18,7 @@ from console.codecs import thcom
 from console.codecs.columns import FRAME_COLUMNS, PASSING_COLUMNS
 from console.exports import export_class
 from console.exports.csv_file import CsvFile, CsvSettings
-from console.model import SECOND, Direction, Level, Phase, Status
+from console.model import SECOND, Direction, Level, Phase, Selection, Status
 from tests.exports.desk import NOON, until
 from tests.exports.sinks import RecordsDesk
 
@@ -349,6 +349,46 @@ async def test_a_disk_that_hangs_delays_nobody(tmp_path: Path, monkeypatch: pyte
         lets_go.set()
         await until_safe(second, 20)
     assert numbers(tmp_path / "sheet.csv") == list(range(1, 21))
+
+
+# --- what an operator does ---
+
+
+async def test_a_pause_lets_go_of_the_file(tmp_path: Path) -> None:
+    desk = RecordsDesk(tmp_path)
+    path = tmp_path / "sheet.csv"
+    async with at_work(make(desk)) as export:
+        desk.add(2)
+        await until_safe(export, 2)
+        export.pause("anna")
+        await until(lambda: export._file is None)
+        path.rename(tmp_path / "stick.csv")  # the disk is taken away
+        desk.add(2)
+        await until(lambda: export.state().waiting == 2)
+        assert export.state().state == "paused"
+        (tmp_path / "stick.csv").rename(path)
+        export.resume("anna")
+        await until_safe(export, 4)
+    assert numbers(path) == [1, 2, 3, 4]
+    assert [text for level, _, text in desk.troubles if level is not Level.NOTE] == [
+        "paused: nothing is sent until it is resumed (anna)"
+    ]
+
+
+async def test_rows_are_neither_written_again_nor_skipped(tmp_path: Path) -> None:
+    desk = RecordsDesk(tmp_path)
+    async with at_work(make(desk)) as export:
+        desk.add(2)
+        await until_safe(export, 2)
+        with pytest.raises(
+            ValueError, match="sheet is a file that holds each row once: `racedeck export set sheet path="
+        ):
+            await export.resend(Selection(), "anna")
+        with pytest.raises(ValueError, match="sheet is a file that holds every row: nothing is skipped"):
+            export.waiting()
+    async with at_work(make(desk, path="another.csv")) as export:
+        await until_safe(export, 2)
+    assert numbers(tmp_path / "another.csv") == [1, 2], "as it is said"
 
 
 # --- kills ---

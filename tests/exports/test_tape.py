@@ -13,7 +13,8 @@ import pytest
 
 from console.exports import export_class
 from console.exports.tape import TapeExport, TapeSettings
-from console.model import SECOND, Level, Phase, Status
+from console.model import SECOND, Level, Phase, Selection, Status
+from console.sheets.report import mismatch
 from tests.exports.desk import edit, until
 from tests.exports.sinks import RecordsDesk
 
@@ -290,3 +291,180 @@ async def test_a_device_that_is_not_there_takes_nothing_or_goes_away(tmp_path: P
         await until(lambda: export.state().sent == 5_005)
     whole = [line for line in roll.lines() if line.endswith("Finish") and len(line) == len("10:29:02     1 Finish")]
     assert bibs(whole) == list(range(1, 5_006))
+
+
+# --- what an operator does ---
+
+
+def figures(export: TapeExport) -> tuple[int, int, int, int, int]:
+    (peer,) = export.state().peers
+    assert not mismatch(peer)
+    return peer.journaled, peer.sent, peer.waiting, peer.skipped, peer.resent
+
+
+async def test_a_torn_tape_is_printed_again(tmp_path: Path) -> None:
+    desk, printer = RecordsDesk(tmp_path), Printer(tmp_path)
+    async with at_work(make(desk, printer=printer.command)) as export:
+        desk.add(50)
+        await until(lambda: export.state().acked == 50)
+        desk.add(phase=Phase.TEST)
+        before = len(printer.lines())
+        assert await export.resend(Selection(first=5, last=51), "anna") == "46 sent again, 1 not for this export"
+        again = printer.lines()[before:]
+        assert (again[0], again[-1]) == ("-- printed again: #5 to #51", "-- end of what is printed again")
+        assert bibs(again) == list(range(5, 51))
+        assert await export.resend(Selection(bib="7"), "anna") == "1 sent again"
+        assert printer.lines()[-3].startswith("-- printed again: #1 to #51 of bib 7")
+        desk.add()
+        await until(lambda: export.state().acked == 51)
+        assert figures(export) == (51, 51, 0, 0, 47)
+        assert bibs(printer.lines())[-1] == 52
+        with pytest.raises(ValueError, match="the newest is #52"):
+            await export.resend(Selection(first=60), "anna")
+    async with at_work(make(desk, printer=printer.command)) as export:
+        await until(lambda: export.state().acked == 51)
+        assert figures(export) == (51, 51, 0, 0, 47)
+    assert [act.body["do"] for act in desk.noted if act.word == "export"] == ["resend", "resent"] * 2
+    assert not [text for _, _, text in desk.troubles if "cut short" in text]
+
+
+async def test_what_is_of_another_day_has_its_head(tmp_path: Path) -> None:
+    desk, printer = RecordsDesk(tmp_path), Printer(tmp_path)
+    async with at_work(make(desk, printer=printer.command)) as export:
+        desk.add()
+        await until(lambda: export.state().acked == 1)
+        desk.clock += DAY
+        desk.add()
+        await until(lambda: export.state().acked == 2)
+        await export.resend(Selection(last=1), "anna")
+        desk.add()
+        await until(lambda: export.state().acked == 3)
+    dates = [line for line in printer.lines() if line.endswith(" UTC")]
+    assert dates == ["2026-04-22 UTC", "2026-04-23 UTC", "2026-04-22 UTC", "2026-04-23 UTC"]
+
+
+async def test_printing_again_waits_for_paper_and_ends_with_a_pause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.exports.steering.REPLY_WITHIN", 0.01)
+    desk, printer = RecordsDesk(tmp_path), Printer(tmp_path)
+    async with at_work(make(desk, printer=printer.command)) as export:
+        desk.add(30)
+        await until(lambda: export.state().acked == 30)
+        printer.paper.rename(tmp_path / "used up")
+        assert "it goes on" in await export.resend(Selection(last=3), "anna")
+        await until(lambda: export.state().state == "down")
+        with pytest.raises(ValueError, match="sending something again already"):
+            await export.resend(Selection(last=3), "bert")
+        printer.paper.touch()
+        await until(lambda: figures(export)[-1] == 3)
+        assert bibs(printer.lines()) == [1, 2, 3]
+        await until(lambda: export.again is None)
+        printer.paper.unlink()
+        assert "it goes on" in await export.resend(Selection(), "anna")
+        await until(lambda: export.state().state == "down")
+        export.pause("anna")
+        printer.paper.touch()
+        export.resume("anna")
+        desk.add()
+        await until(lambda: export.state().acked == 31)
+        assert bibs(printer.lines()) == [31]
+    assert any("ended early at #0: anna paused the export" in text for _, _, text in desk.troubles)
+
+
+async def test_a_pause_while_the_paper_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.exports.sink.HANGS", 0.02)
+    desk, printer = RecordsDesk(tmp_path), Printer(tmp_path)
+    async with at_work(make(desk, printer=printer.command)) as export:
+        desk.add(200)
+        await until(lambda: (export.state().acked or 0) > 0)
+        export.pause("anna")
+        await until(lambda: export._busy_since is None)
+        desk.troubles.clear()
+        taken = export.state().acked or 0
+        printer.paper.rename(tmp_path / "used up")
+        await asyncio.sleep(0.1)  # in which a printer that hangs would be told of
+        assert export.state().acked == taken
+        assert figures(export) == (200, taken, 200 - taken, 0, 0)
+        assert not desk.troubles
+        printer.paper.touch()
+        export.resume("anna")
+        await until(lambda: export.state().acked == 200)
+    assert bibs(printer.lines()) == list(range(taken + 1, 201))
+
+
+@pytest.mark.parametrize("how", ["paused", "without paper"])
+async def test_what_waits_is_skipped(tmp_path: Path, how: str) -> None:
+    desk, printer = RecordsDesk(tmp_path), Printer(tmp_path)
+    async with at_work(make(desk, printer=printer.command)) as export:
+        desk.add(2)
+        await until(lambda: export.state().acked == 2)
+        if how == "paused":
+            export.pause("anna")
+        else:
+            printer.paper.rename(tmp_path / "used up")
+        desk.add(30)
+        await until(lambda: export.waiting() == 30)
+        await until(lambda: export.state().state != "up")
+        asked = export.counted_to
+        desk.add(phase=Phase.TEST)
+        (late,) = desk.add()
+        await until(lambda: export.waiting() == 31)
+        assert await export.skip_until(asked, "anna") == 30
+        assert await export.skip_until(asked, "anna") == 0, "given twice"
+        assert figures(export) == (33, 2, 1, 30, 0)
+        assert [word for _, word in export.fate(desk.feed.passings[5])] == [
+            "skipped: it waited when all that did was skipped"
+        ]
+        assert export.fate(late) == [(printer.command, "waiting")]
+    async with at_work(make(desk, printer=printer.command)) as export:
+        await until(lambda: figures(export) == (33, 2, 1, 30, 0))
+        if how == "paused":
+            export.resume("anna")
+        else:
+            (tmp_path / "used up").rename(printer.paper)
+        await until(lambda: export.state().acked == 3)
+        assert figures(export) == (33, 3, 0, 30, 0)
+        assert await export.resend(Selection(first=3, last=4), "anna") == "2 sent again"
+    assert bibs(printer.lines()) == [1, 2, 34, 3, 4]
+
+
+async def test_what_is_being_printed_is_not_skipped(tmp_path: Path) -> None:
+    desk, printer = RecordsDesk(tmp_path), Printer(tmp_path)
+    started, goes_on = tmp_path / "started", tmp_path / "goes on"
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        f"import os, time, runpy\nopen({str(started)!r}, 'w')\n"
+        f"while not os.path.exists({str(goes_on)!r}): time.sleep(0.01)\n"
+        f"runpy.run_path({str(printer.script)!r})\n"
+    )
+    async with at_work(make(desk, printer=f"{sys.executable} {slow}")) as export:
+        desk.add(50)
+        await until(started.exists)
+        await until(lambda: export.waiting() == 50)
+        in_hand = export._in_hand
+        count = await export.skip_until(export.counted_to, "anna")
+        assert count == 50 - in_hand < 50
+        goes_on.touch()
+        await until(lambda: export.state().acked == in_hand)
+        desk.add()
+        await until(lambda: export.state().acked == in_hand + 1)
+        assert figures(export) == (51, in_hand + 1, 0, count, 0)
+    assert bibs(printer.lines()) == [*range(1, in_hand + 1), 51]
+
+
+async def test_a_printer_that_is_replaced_prints_nothing_that_was_skipped(tmp_path: Path) -> None:
+    desk = RecordsDesk(tmp_path)
+    (tmp_path / "spare").mkdir()
+    first, spare = Printer(tmp_path), Printer(tmp_path / "spare")
+    first.paper.unlink()
+    async with at_work(make(desk, printer=first.command)) as export:
+        desk.add(3)
+        await until(lambda: export.waiting() == 3 and export.state().state == "down")
+        assert await export.skip_until(3, "anna") == 3
+    async with at_work(make(desk, printer=spare.command)) as export:
+        desk.add()
+        await until(lambda: export.state().acked == 1)
+        (broken,) = export.state().former
+        assert (broken.journaled, broken.sent, broken.skipped) == (3, 0, 3)
+    assert bibs(spare.lines()) == [4]
