@@ -22,6 +22,8 @@ _FRAME = re.compile(rb"\x02(\d{3})\d([0-9A-Z])(\d{4})[0-9A-Z]\d{4}[ -~]*\x04([^\
 _PASSED_ON = re.compile(r"[TA!][N\-*+=CI] |(?:RR|GR|IR|DR|VE) ")
 """Times and results: of these timing software is told (inferred)."""
 _EVENT = re.compile(r"(.*?)(?: (\d{1,5}))?")
+_LINKED_UP = re.compile(r"(\d{4}) \((?!software\)).*\)")
+"""As the journal names the connection of a device that is linked up."""
 
 
 class Cells(NamedTuple):
@@ -32,6 +34,7 @@ class Cells(NamedTuple):
     serial: str
     message: str
     port: str
+    """Or, with a `>`, the timer that it came for, where that is linked up here."""
 
 
 def cells(frame: Frame, computer_type: str, ports: dict[str, int]) -> Cells:
@@ -45,11 +48,12 @@ def cells(frame: Frame, computer_type: str, ports: dict[str, int]) -> Cells:
     if not match:
         return Cells("---", "----", "----", words.escaped(frame.raw), "")
     number, kind, serial, data, checksum = (part.decode("latin-1") for part in match.groups())
-    theirs = frame.device == SERVER
-    port = str(ports.get(frame.device, 7000)) if not theirs and _PASSED_ON.match(data) else ""
+    port = str(ports.get(frame.device, 7000)) if frame.device != SERVER and _PASSED_ON.match(data) else ""
+    if linked_up := _LINKED_UP.fullmatch(frame.by):
+        port = f">{linked_up[1]}"
     # The guide shows a TM550 as CP545, and the server as PC 0000.
     model = "PC" if kind == computer_type else "CP545"
-    return Cells(number, model, serial, data if theirs else data + checksum, port)
+    return Cells(number, model, serial, data if serial == "0000" else data + checksum, port)
 
 
 class ItsFrames(Frames):
@@ -109,7 +113,7 @@ class ItsFrames(Frames):
             (words.fit(one.model, model - 1) + " ", ""),
             (words.fit(one.serial, serial - 1) + " ", ""),
             (words.fit(message, room), ink),
-            (f" {one.port:<4}", ""),
+            (f"{one.port:>5}", ""),
         ]
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from console.codecs.thcom_link import extended
 from console.control import messages as m
 from console.model import SECOND, Direction, Frame, ItsLink, ItsMaterial, ItsStep, ItsWriter, Phase
 from screens.its_lists import cells
@@ -55,6 +56,13 @@ def test_rows_are_those_of_the_gsm_interface() -> None:
         ("---", "----", "----", "All instance are disconnected", ""),
         ("---", "----", "----", "\\x02what", ""),
     ]
+
+
+def test_what_came_for_a_timer_that_is_linked_up_says_so() -> None:
+    raw = extended(5, "10084", "10086", "TN    1    1 M1 13:50:12.36600  9098")
+    frame = Frame(seq=1, device="its", direction=Direction.RX, wall=0, mono=0, raw=raw, by="0086 (finish)")
+    assert cells(frame, "P", {}).port == ">0086"
+    assert cells(structs.replace(frame, by="1007 (software)"), "P", {}).port == ""
 
 
 # --- the connection in words ---
