@@ -21,6 +21,10 @@ SOON = 2.0
 STEADY = 5.0
 """Seconds after which a connection counts as made: then the delays begin anew, and what went wrong is over."""
 
+MOST_STEADY = 600.0
+"""Seconds that it takes at most, before that is said, where the connection was lost after it had been said: each time
+four times as long. One that lasts so long begins with `STEADY` again."""
+
 
 class Dialler:
     """Connects to `where`, and again whenever the connection ends: after 0.5 to 10 s, and never twice at once.
@@ -48,6 +52,7 @@ class Dialler:
         self._lookup: asyncio.Task[list[Address]] | None = None
         self._connected: Peer | None = None
         self._since = 0.0
+        self._steady_after = STEADY
         self._said: set[str] = set()
         """What was announced since a connection has lasted."""
 
@@ -101,7 +106,7 @@ class Dialler:
         loop = asyncio.get_running_loop()
         self._connected, self._since, self.down = peer, loop.time(), ""
         self._changed()
-        timers = [loop.call_later(STEADY, self._steady)]
+        timers = [loop.call_later(self._steady_after, self._steady)]
         if self._answers_within:
             timers.append(loop.call_later(self._answers_within, self._say_silent))
         try:
@@ -111,7 +116,10 @@ class Dialler:
             for timer in timers:
                 timer.cancel()
         self._fail(self.why_gone(peer, peer.reason))
-        return loop.time() - self._since >= STEADY
+        lasted = loop.time() - self._since
+        if lasted >= MOST_STEADY:
+            self._steady_after = STEADY
+        return lasted >= STEADY
 
     # --- words ---
 
@@ -163,4 +171,5 @@ class Dialler:
     def _steady(self) -> None:
         if self._said and not self.silent:
             self._said.clear()
+            self._steady_after = min(4 * self._steady_after, MOST_STEADY)
             self._announce(Level.NOTE, f"connected to {self.where}")

@@ -8,6 +8,7 @@ from typing import ClassVar, TypeVar
 
 from console.exports import filters, steering, unsent
 from console.exports.behind import Behind
+from console.exports.breaks import Breaks
 from console.exports.cursors import Cursors
 from console.exports.delivery import Account, Hold, Unmapped
 from console.exports.export import Desk, ExportSettings, Talk
@@ -62,6 +63,7 @@ class ServingExport(JudgingExport[S]):
         self.go = self._steering.go
         self._filters = Filters(self, desk)
         self._behind = Behind(self._trouble, now)
+        self._breaks = Breaks(self._trouble, self.counted, now)
         self._tails: dict[str, Tail] = {}
         self._said: set[str] = set()
         self._misfits = 0
@@ -107,6 +109,7 @@ class ServingExport(JudgingExport[S]):
             for account in self._accounts.values():
                 there = bool(self._pumps_of(account)) and not self._steering.paused
                 self._behind.look(account, there=there)
+            self._breaks.look()
             await asyncio.sleep(WATCH_EVERY)
 
     # --- accounts ---

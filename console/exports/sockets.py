@@ -120,6 +120,7 @@ class SocketExport(ServingExport[S]):
         for peer in peers:
             await peer.gone()
         await asyncio.gather(*self._ended, return_exceptions=True)
+        self._breaks.close()
         for account in self._accounts.values():
             self._cursors.save(account)
         self._cursors.close()
@@ -185,11 +186,8 @@ class SocketExport(ServingExport[S]):
         account.since, account.away = self.now(), reason
         if self._dialler:
             pass  # which says it once, and not at every attempt
-        elif missing:
-            count = f"{missing} {self.counted if missing > 1 else self.counted[:-1]}"
-            self._trouble(Level.WARNING, f"{peer.address} is gone and has not taken {count}: {reason}")
-        elif peer.verdict in (Verdict.DEAD, Verdict.HOPELESS):
-            self._trouble(Level.WARNING, f"{peer.address} was dropped: {reason}")
+        elif missing or peer.verdict in (Verdict.DEAD, Verdict.HOPELESS):
+            self._breaks.broke(peer.address, missing, reason)
         self._cursors.save(account)
         self.desk.changed()
 

@@ -82,6 +82,11 @@ class Program:
             self.open -= 1
             writer.close()
 
+    def hang_up(self) -> None:
+        """Close every connection, and take new ones."""
+        for writer in self._writers:
+            writer.close()
+
     async def end(self) -> None:
         self._server.close()
         for writer in self._writers:
@@ -286,3 +291,34 @@ async def test_clients_of_the_time_when_it_listened_are_not_its_target() -> None
     async with at_work(other):
         await until(lambda: other.state().peers)
         assert [peer.address for peer in other.state().peers] == ["127.0.0.1:1"]
+
+
+async def test_one_that_comes_and_goes_is_said_at_growing_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.exports.dialling.STEADY", 0.02)
+    monkeypatch.setattr("console.exports.dialling.MOST_STEADY", 0.1)
+    desk, program = MemoryDesk(), Program()
+    where = await program.listen()
+    export = make(desk, where)
+    dialler = export._dialler
+    assert dialler
+
+    async def breaks_off() -> None:
+        before = program.connections
+        await until(lambda: program.open)
+        program.hang_up()
+        await until(lambda: program.connections > before)
+
+    def back() -> int:
+        return [text for _, _, text in desk.troubles].count(f"connected to {where}")
+
+    async with at_work(export):
+        for times, after in ((1, 0.08), (2, 0.1), (3, 0.1)):
+            await breaks_off()
+            await until(lambda times=times: back() == times)  # type: ignore[misc]
+            assert dialler._steady_after == after
+            assert len(warnings(desk)) == times, "and what is wrong once for each time that it was well"
+        since = asyncio.get_running_loop().time()
+        await until(lambda: asyncio.get_running_loop().time() - since > 0.1)
+        await breaks_off()
+        assert dialler._steady_after == 0.02, "one that has lasted begins anew"
+    await program.end()
