@@ -189,7 +189,8 @@ class Session(Pump):
             skipped = self._numbered.pass_over(log, log.newest)  # it asks for what lies behind all that waits
             self._service.tell(
                 f"{self.peer.address} asks for {location} from {sequence}, and there are only {log.newest}: what comes "
-                f"now goes out, and {skipped} that waited are skipped; if it lacks anything, have it sent again"
+                f"now goes out, and {skipped} that waited are skipped; if it lacks anything, have it sent again, or "
+                f"begin the numbers anew (`racedeck export renumber {self.account.export}`)"
             )
             return log.newest + 1
         await self._known(location, taken + 1, sequence - 1)
@@ -306,7 +307,9 @@ class Session(Pump):
         if not again or not self._service.go.is_set():
             return False
         if not self._flowing:
-            self.end_again("the server fetches its reads, or has not asked for them yet: have it begin again there")
+            self.end_again(
+                "the server fetches its reads, or has not asked for them yet: have it begin again there, or number anew"
+            )
             return True
         batch = await again.read(self._feed)
         if not batch or again.over.is_set():
