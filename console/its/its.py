@@ -2,8 +2,10 @@
 
 import asyncio
 import logging
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -68,7 +70,17 @@ class Its:
                 self._appeared.setdefault((found[1] or its.device_type) + found[2], None)
         known = {device.name for device in settings.devices}
         theirs = [settings_of(its, address) for address in self._appeared if not is_ours(its, address)]
-        return structs.replace(settings, devices=(*settings.devices, *(one for one in theirs if one.name not in known)))
+        devices = (*settings.devices, *(one for one in theirs if one.name not in known))
+        self._recall(devices)
+        return structs.replace(settings, devices=devices)
+
+    def _recall(self, devices: Iterable[DeviceSettings]) -> None:
+        """When sources were heard last, by the journal: before this run of the engine."""
+        for one in devices:
+            if isinstance(one, SourceSettings) and one.source not in self._heard:
+                with suppress(sqlite3.Error):
+                    for frame in self._engine.reader.frames(device=one.name, limit=1):
+                        self._heard[one.source] = frame.wall
 
     async def apply(self, settings: "Settings") -> None:
         """Make the link what `settings` say; it is made anew only where that is needed."""

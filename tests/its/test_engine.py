@@ -195,6 +195,9 @@ async def test_unknown_sources_appear_by_themselves_and_outlive_the_engine(tmp_p
         client = await one.start()
         state = await until_state(client, are_linked)
         assert [device.name for device in state.devices] == ["its-0099"]
+        assert state.its
+        (heard,) = [one.heard for one in state.its.material if one.address == "10099"]
+        assert heard, "before the kill"
         server.at("1007").say("10099", START)  # never acknowledged before the kill, as far as the server knows
         server.at("1007").say("10099", NET)
         await until_state(client, lambda state: state.journal.passings == 3)
