@@ -12,6 +12,7 @@ from console.control import messages
 from console.its import login
 from console.model import Order
 from console.passwords import Password
+from console.relay import connection
 
 SETTINGS = """
 [event]
@@ -65,6 +66,7 @@ def test_nothing_encodes_a_password() -> None:
         messages.SaveIts(values={}, password="hunter2"),
         Order(words="SET PASSWORD SERVER1 file", by="anna", text="hunter2"),
         thcom_records.Login(tag="PW", text="hunter2"),
+        connection.Login(source="P0100", user="race", password=Password("hunter2")),
     ],
     ids=lambda one: f"{type(one).__module__}.{type(one).__name__}",
 )

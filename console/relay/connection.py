@@ -10,6 +10,7 @@ from msgspec import Struct
 from console.codecs.thcom_link import BROADCAST, Dialect, extended
 from console.codecs.thcom_session import WINDOW, Arrived, Event, Session
 from console.links.address import format_address
+from console.passwords import Password
 from console.relay.data import Content, Queued
 from console.relay.routing import NOBODY
 
@@ -34,7 +35,7 @@ class Login(Struct):
     source: str = ""
     """His address, `TDDDD`."""
     user: str | None = None
-    password: str | None = None
+    password: Password | None = None
 
     @property
     def serial(self) -> str:
@@ -160,7 +161,7 @@ class Connection(asyncio.Protocol):
         if frame.data.startswith("UN "):
             self.login.user = frame.data[3:].strip()
         elif frame.data.startswith("PW "):
-            self.login.password = frame.data[3:].strip()
+            self.login.password = Password(frame.data[3:].strip())
         elif found := _SN.fullmatch(frame.data):
             said = found[1].rjust(4, "0")[-4:]
             self.login.source = frame.source if frame.source[1:] != NOBODY else frame.source[0] + said

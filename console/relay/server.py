@@ -146,7 +146,7 @@ class Relay:
                     return
                 password = self._club.password(login.user)
                 loop = asyncio.get_running_loop()
-                if not await loop.run_in_executor(self._hasher, is_right, login.password, password):
+                if not await loop.run_in_executor(self._hasher, is_right, login.password.reveal(), password):
                     self._gate.wrong(connection.host, login.serial, now())
                     self._refuse(connection, "WRONG USER OR PASSWORD", "wrong user or password")
                     return
