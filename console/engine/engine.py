@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ class Engine(Desk):
         self._doubts: Doubts
         self._tags = TagFile(lambda level, text: self.trouble(level, "engine", text))
         self._stopping = asyncio.Event()
-        self._reloading = asyncio.Lock()
+        self.changing = asyncio.Lock()
+        """Held by whoever changes the settings, their file, or what is at work by them: one after the other."""
         self._loop = asyncio.get_running_loop()
 
     # --- life ---
@@ -133,7 +135,7 @@ class Engine(Desk):
             if self._told_over:
                 self._told_over.cancel()
             await self.manager.stop()
-            async with self._reloading:
+            async with self.changing:
                 for name in list(self.exports):
                     await self._end_export(name)
             for task in tasks:
@@ -228,7 +230,7 @@ class Engine(Desk):
 
     async def restart_export(self, name: str) -> None:
         """End an export, and begin it with the settings that it has."""
-        async with self._reloading:
+        async with self.changing:
             await self._end_export(name)
             for one in self.settings.exports:
                 if one.name == name:
@@ -242,7 +244,14 @@ class Engine(Desk):
 
         One after the other: an export that is being ended must not be begun by another reload.
         """
-        async with self._reloading:
+        async with self.changing:
+            return await self._reload(who)
+
+    async def rewrite(self, change: Callable[[], object], who: str) -> str:
+        """Have `change` write the settings, in a thread, and read them again; no reload comes in between. Raises as
+        `reload`, and what `change` does."""
+        async with self.changing:
+            await asyncio.to_thread(change)
             return await self._reload(who)
 
     async def _reload(self, who: str) -> str:

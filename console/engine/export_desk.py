@@ -1,6 +1,5 @@
 """Exports that operators add, change and remove while the engine runs: in the settings first, and then at once."""
 
-import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ class ExportDesk:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._one_at_a_time = asyncio.Lock()
 
     def options(self, call: m.GetOptions) -> m.Options:
         """What can be set."""
@@ -125,10 +123,8 @@ class ExportDesk:
             SettingsFile,
         )  # tomlkit takes its time to import, and most races never need it
 
-        async with self._one_at_a_time:
-            file = SettingsFile(self._engine.config_file, self._engine.as_read)
-            await asyncio.to_thread(change, file)
-            await self._engine.reload(who)
+        engine = self._engine
+        await engine.rewrite(lambda: change(SettingsFile(engine.config_file, engine.as_read)), who)
 
     def _settings(self, name: str) -> "ExportSettings":
         found = next((one for one in self._engine.settings.exports if one.name == name), None)

@@ -1,6 +1,5 @@
 """What operators do to the link to ITS ONLINE TIMING: save its configuration, connect anew."""
 
-import asyncio
 import os
 import re
 import tomllib
@@ -26,7 +25,6 @@ class ItsDesk:
 
     def __init__(self, engine: "Engine") -> None:
         self._engine = engine
-        self._one_at_a_time = asyncio.Lock()
 
     async def save(self, call: m.SaveIts, who: str) -> m.Result:
         """The configuration into the settings, the password into the secrets, and to work with both."""
@@ -35,9 +33,7 @@ class ItsDesk:
             return asks
         if not (values or call.password):
             raise ValueError("nothing to save: nothing was changed")
-        async with self._one_at_a_time:
-            await asyncio.to_thread(self._write, values, call.password)
-            await self._engine.reload(who)
+        await self._engine.rewrite(lambda: self._write(values, call.password), who)
         told = [*values, *(["password"] if call.password else [])]
         return m.Done(text=f"ITS configuration saved: {', '.join(told)}")
 
@@ -49,7 +45,7 @@ class ItsDesk:
             raise ValueError("there is no [its] in the settings: fill in the configuration and save it")
         if asks := self._asks(call.yes, "This ends the connection, and makes another."):
             return asks
-        async with self._one_at_a_time:
+        async with self._engine.changing:
             await its.stop()
             await its.apply(self._engine.settings)
         return m.Done(text="connecting; the panel says how far it is")
