@@ -105,6 +105,11 @@ class _DescriptorPort(Port):
     async def drain(self) -> None:
         await self._drained.wait()
 
+    @property
+    def connected(self) -> bool:
+        """Somebody may hear what is written now."""
+        return self._descriptor is not None
+
     def _attach(self, descriptor: int) -> None:
         os.set_blocking(descriptor, False)
         self._descriptor = descriptor

@@ -117,7 +117,7 @@ class Bench:
 
 async def until(true: Callable[[], object]) -> None:
     """Wait for a condition."""
-    async with asyncio.timeout(8):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.001)
 

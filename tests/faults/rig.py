@@ -22,7 +22,7 @@ from console.codecs import timemachine as tm
 from console.control.client import Client, EngineGoneError
 from console.model import SECOND, EngineState, ExportState, Frame, Incident
 from console.simulators.consumer import Consumer
-from console.simulators.port import Port
+from console.simulators.port import Port, PtyPort, TcpPort
 from console.simulators.software import Software
 
 EVENT = "faults"
@@ -314,7 +314,7 @@ def place(number: int, *, select: bool = True) -> tm.Place:
 class Sender:
     """A device that sends numbered lines, and forgets them as it sends them."""
 
-    def __init__(self, port: Port, line: Callable[[int], bytes]) -> None:
+    def __init__(self, port: TcpPort | PtyPort, line: Callable[[int], bytes]) -> None:
         self.port = port
         self.line = line
         self.number = 0
@@ -339,9 +339,12 @@ class Sender:
         await self.port.drain()
 
     async def chatter(self, chance: random.Random, *, most: int = 8, pause: float = 0.01) -> None:
-        """Send until cancelled, in bursts of up to `most` lines, as long as the numbers fit their four columns."""
-        while self.number + most < 9_900:
-            self.send(chance.randint(1, most))
+        """Send until cancelled, in bursts of up to `most` lines, to whoever listens: a number has four columns,
+        and they would run out where an engine takes its time to start."""
+        while True:
+            if self.port.connected:
+                self.send(chance.randint(1, most))
+                await self.port.drain()
             await asyncio.sleep(pause)
 
 

@@ -63,7 +63,7 @@ NASTY = [
 
 @pytest.mark.parametrize("kind", ["thcom", "timemachine", "otimcon"])
 async def test_every_byte_of_garbage_is_kept(tmp_path: Path, kind: str) -> None:
-    port: Port = TcpPort.listen() if kind == "thcom" else PtyPort.open(tmp_path / "port")
+    port: TcpPort | PtyPort = TcpPort.listen() if kind == "thcom" else PtyPort.open(tmp_path / "port")
     good = {"thcom": cp545_line, "timemachine": chute_line, "otimcon": punch_line}[kind]
     device = Sender(port, good)
     async with plugged(port), engine(tmp_path, device_at(kind, port)) as (one, client), at_work(device):

@@ -66,7 +66,11 @@ class Watcher:
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_killed_again_and_again(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
-    ports = {"a": TcpPort.listen(), "b": TcpPort.listen(), "chute": PtyPort.open(tmp_path / "chute")}
+    ports: dict[str, TcpPort | PtyPort] = {
+        "a": TcpPort.listen(),
+        "b": TcpPort.listen(),
+        "chute": PtyPort.open(tmp_path / "chute"),
+    }
     senders = {name: Sender(port, LINES.get(name, chute_line)) for name, port in ports.items()}
     software_at, scoring_at = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     engine = Engine(tmp_path, _settings(ports["a"].where, ports["b"].where, tmp_path, software_at, scoring_at))
