@@ -192,6 +192,8 @@ def remarks(row: Row, width: int, picture: Picture) -> list[Line]:
         out.append([(f"     {first}  ", "dim"), (told[0], ink)])
     else:
         out += [[(words.fit(f"     {first}", width), "dim")], *([(f"     {line}", ink)] for line in told)]
+    if peer is None and export.note:
+        out += [[(f"     {line}", "dim")] for line in words.wrapped(export.note, width - 5)]
     if export.type == "thcom-server" and any(one.connected for one in export.peers):
         out += _reminder(width)
     return out

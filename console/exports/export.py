@@ -184,6 +184,11 @@ class Export(ABC, Generic[S]):
     async def run(self) -> None:
         """Serve until cancelled. A port that is taken is a state with a reason and a retry, not an exception."""
 
+    @property
+    def note(self) -> str:
+        """What an operator is to know of the format, by these settings; empty: nothing."""
+        return ""
+
     @abstractmethod
     def state(self) -> ExportState:
         """The export as the operator sees it, now."""

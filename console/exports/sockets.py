@@ -210,6 +210,7 @@ class SocketExport(ServingExport[S]):
             where=self._listener.where if self._listener else self.settings.connect or self.settings.listen,
             state=word,
             reason=reason,
+            note=self.note,
             paused_at=paused.since if paused else None,
             peers=peers,
             former=self.former(),

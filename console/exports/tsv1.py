@@ -33,6 +33,13 @@ class TsV1(ReadsExport[TsV1Settings]):
         super().__init__(settings, desk, now)
         self.interval = settings.batch_interval
 
+    @property
+    def note(self) -> str:
+        """What zone the times are in, against what they look like."""
+        return (
+            f"Moment is local time ({self.desk.zone}), and not UTC as the Z behind it suggests: TsV1 has always been so"
+        )
+
     def read(self, known: Resolved, bib: str | None, tag: str | None) -> bytes | Hold | Unmapped:
         """One read."""
         passing = known.passing

@@ -46,6 +46,14 @@ class TsV2(ReadsExport[TsV2Settings]):
         super().__init__(settings, desk, now)
         self.interval = settings.batch_interval
 
+    @property
+    def note(self) -> str:
+        """What zone the times are in, against what they look like."""
+        moment, utc = (self.settings.keys.get(key, key) for key in ("Moment", "UtcMoment"))
+        behind = ", and not UTC as the Z behind it suggests" if self.settings.moment_suffix == "Z" else ""
+        told = [f"{moment} is local time ({self.desk.zone}){behind}"] if moment else []
+        return "; ".join([*told, *([f"{utc} is UTC"] if utc else [])])
+
     def read(self, known: Resolved, bib: str | None, tag: str | None) -> bytes | Hold | Unmapped:
         """One read."""
         passing = known.passing

@@ -135,6 +135,8 @@ class ExportState(Struct, frozen=True, kw_only=True):
     state: str
     """`up`, `no client`, `slow`, `stuck`, `silent`, `down`, `paused`."""
     reason: str = ""
+    note: str = ""
+    """What is to be known of its format, whatever its state."""
     paused_at: int | None = None
     """When the operator whom `reason` names stopped it (wall ns); None: it is not paused."""
     journaled: int = 0

@@ -658,3 +658,10 @@ async def test_what_a_gun_lets_go_is_one_message() -> None:
         reads = json.loads(await client.message())
         assert [read["Chip"] for read in reads] == list(range(1, 41))
         await client.close()
+
+
+async def test_the_zone_of_its_times_is_said() -> None:
+    desk = MemoryDesk()
+    desk.zone = ZoneInfo("Europe/Paris")
+    said = "Moment is local time (Europe/Paris), and not UTC as the Z behind it suggests: TsV1 has always been so"
+    assert make(desk).state().note == said

@@ -123,3 +123,12 @@ def test_settings_that_make_no_sense(keys: str, problem: str) -> None:
     (said,) = error.value.problems
     assert said.startswith('racedeck.toml: export "one": ')
     assert problem in said
+
+
+def test_the_zone_of_its_times_is_said() -> None:
+    desk = MemoryDesk()
+    desk.zone = ZoneInfo("Europe/Paris")
+    z = "Moment is local time (Europe/Paris), and not UTC as the Z behind it suggests; UtcMoment is UTC"
+    assert make(desk).note == z
+    assert make(desk, moment_suffix="").note == "Moment is local time (Europe/Paris); UtcMoment is UTC"
+    assert make(desk, keys={"Moment": "", "UtcMoment": "At"}).note == "At is UTC"

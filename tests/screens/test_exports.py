@@ -46,6 +46,16 @@ async def test_the_cursor_says_what_a_row_is_about(socket: Path) -> None:
         await console.sees(">raceday")
 
 
+async def test_what_is_to_be_known_of_a_format_is_said(socket: Path) -> None:
+    engine = FakeEngine()
+    raceday, *others = engine.state().exports
+    told = "Moment is local time (Europe/Paris), and not UTC as the Z behind it suggests: TsV1 has always been so"
+    engine.changes["exports"] = (msgspec.structs.replace(raceday, note=told), *others)
+    async with console_on(socket, engine) as console:
+        await console.press("x")
+        await console.sees(">raceday", "Moment is local time (Europe/Paris), and not UTC", "TsV1 has always been so")
+
+
 async def test_unknown_none_and_zero_look_different(socket: Path) -> None:
     engine = FakeEngine()
     raceday, software, its = engine.state().exports
