@@ -139,7 +139,7 @@ async def test_a_start_far_away_and_a_finish_on_a_cable(tmp_path: Path) -> None:
             start = next(one for one in state.devices if one.name == "start")
             assert (start.state.value, start.facts["model"]) == ("up", "TM550")
             log = one.files / "GSM_Interface_Log.csv"
-            await until(lambda: "M1 13:50:12.36600" in log.read_text())
+            await until(lambda: "M1 13:50:12.36600" in log.read_text() and ";0086;" in log.read_text())
             rows = log.read_text().splitlines()
             assert rows[1].startswith("190;")
             assert any(row.startswith("000;") and row.endswith(";7000") for row in rows)
