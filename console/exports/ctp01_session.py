@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 from console.codecs.ctp01 import Announce, Begin, Conversation, Denied, End, Event, Pull, Ready, Say, Told
 from console.codecs.ctp01_lines import Options
@@ -14,8 +14,6 @@ from console.exports.peer import Peer
 from console.exports.pump import CHUNK, Format, Pump
 from console.exports.reading import BATCH
 from console.model import SECOND, Passing
-
-Encoded: TypeAlias = tuple[Line, bytes, What]
 
 ANSWER_WITHIN = 10.0
 """Seconds that a server may take to greet us, and to let us in."""
@@ -31,6 +29,16 @@ MOST_PULLED = 5000
 
 OVERLAP = 60 * SECOND
 """ns of arrivals that a bare start repeats where the export resumes."""
+
+
+class Encoded(NamedTuple):
+    """A line, ready to be written."""
+
+    line: Line
+    raw: bytes
+    what: What
+    wall: int
+    """Arrival of its passing, wall ns; 0: it has none."""
 
 
 class Service(Format, Protocol):
@@ -240,20 +248,30 @@ class Session(Pump):
 
     async def _write_lines(self, lines: Sequence[Line], places: dict[str, int], *, answer: bool = False) -> None:
         """Write these lines, and move `places` past them; as an answer to `getdata`, behind their number."""
-        passings = await self._logs.passings(lines)
-        encoded = [(line, *self._encode(line, passings)) for line in lines]
+        encoded = await self._encoded(lines)
         if answer:
-            await self._say(self.conversation.data(sum(bool(raw) for _, raw, _ in encoded)))
+            await self._say(self.conversation.data(sum(bool(one.raw) for one in encoded)))
         for number, chunk in enumerate(self._chunks(encoded)):
             await self._room_for(chunk)
             if not answer and (not self._service.go.is_set() or (number and self._events)):
                 break  # first what is asked; what was not written is read again
-            skipped = [] if answer else [line for line, _, _ in chunk if line.number < places[line.location]]
-            self._write_chunk([one for one in chunk if one[0] not in skipped], passings)
-            for line, _, _ in chunk:
+            self._write_chunk([one for one in chunk if answer or one.line.number >= places[one.line.location]])
+            for line, *_ in chunk:
                 places[line.location] = max(places[line.location], line.number + 1)
             await asyncio.sleep(self._service.gap)
         self._service.kept(self.account)
+
+    async def _encoded(self, lines: Sequence[Line], *, again: bool = False) -> list[Encoded]:
+        """So many passings at a time, for an answer to `getdata` tells of thousands."""
+        encoded = []
+        for first in range(0, len(lines), BATCH):
+            some = lines[first : first + BATCH]
+            passings = await self._logs.passings(some)
+            for line in some:
+                passing = passings.get(line.passing)
+                wall = passing.wall if passing else 0
+                encoded.append(Encoded(line, *self._encode(line, passings, again=again), wall))
+        return encoded
 
     def _chunks(self, encoded: Sequence[Encoded]) -> Iterator[list[Encoded]]:
         """What is written at once: whole lines."""
@@ -261,7 +279,7 @@ class Session(Pump):
         size = 0
         for one in encoded:
             chunk.append(one)
-            size += len(one[1])
+            size += len(one.raw)
             if size >= CHUNK or (self._service.gap and size):
                 yield chunk
                 chunk, size = [], 0
@@ -269,18 +287,17 @@ class Session(Pump):
             yield chunk
 
     async def _room_for(self, chunk: Sequence[Encoded]) -> None:
-        await self.peer.room(sum(len(raw) for _, raw, _ in chunk))
+        await self.peer.room(sum(len(one.raw) for one in chunk))
 
-    def _write_chunk(self, chunk: Sequence[Encoded], passings: Mapping[int, Passing], *, again: bool = False) -> None:
+    def _write_chunk(self, chunk: Sequence[Encoded], *, again: bool = False) -> None:
         """There is room. Nothing waits here: what is written and what is counted never part."""
         end = self.peer.written
-        for line, raw, what in chunk:
+        for line, raw, what, wall in chunk:
             end += len(raw)
-            passing = passings.get(line.passing)
             flown = Flown(
                 end=end,
                 seq=line.passing,
-                wall=passing.wall if passing else 0,
+                wall=wall,
                 released=False,
                 again=again or line.number <= self._numbered.at(line.location).sent.number,
                 location=line.location,
@@ -289,7 +306,7 @@ class Session(Pump):
             )
             self.flight.written.append(flown)
             self.account.wrote(flown)
-        if data := b"".join(raw for _, raw, _ in chunk):
+        if data := b"".join(one.raw for one in chunk):
             self.peer.write(data)
 
     # --- what the operator wants ---
@@ -325,14 +342,13 @@ class Session(Pump):
                     lines.append(line)
                 else:
                     again.counts[line] += 1
-        passings = await self._logs.passings(lines)
-        for chunk in self._chunks([(line, *self._encode(line, passings, again=True)) for line in lines]):
+        for chunk in self._chunks(await self._encoded(lines, again=True)):
             await self._room_for(chunk)
             if again.over.is_set():
                 return True
-            self._write_chunk(chunk, passings, again=True)
-            again.at = chunk[-1][0].passing
-            again.counts.update("sent" if raw else "other" for _, raw, _ in chunk)
+            self._write_chunk(chunk, again=True)
+            again.at = chunk[-1].line.passing
+            again.counts.update("sent" if one.raw else "other" for one in chunk)
             await asyncio.sleep(self._service.gap)
         again.at = batch[-1].seq
         return True
