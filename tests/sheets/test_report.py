@@ -194,7 +194,7 @@ def test_what_is_no_longer_in_the_settings_stays_in_it(day: Event) -> None:
     told = of_exports({"scoring": scoring}, [removed, file, Cursor(export="scoring", peer="p", start=0, sent=1, tcp=1)])
     sheet = make("report", structs.replace(sources(day), deliveries=told))
     assert of(sheet, "gone", "10.0.0.5")["tcp"] == "5"
-    assert of(sheet, "book", "/book.csv")["tcp"] == "?"
+    assert of(sheet, "book", "/book.csv")["tcp"] == "-", "a file is no peer on a network"
     assert of(sheet, "book", "/book.csv")["waiting"] == "2"
     notes = {row[4] for row in sheet.rows if row[:3] == ("gone", "10.0.0.5", "sent")}
     assert notes == {"no longer in the settings, or it has failed: as it was saved last"}
