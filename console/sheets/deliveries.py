@@ -108,4 +108,5 @@ def _saved(cursor: Cursor, why: str, newest: int) -> PeerState:
         held=held,
         unmapped=unmapped,
         skipped=skipped,
+        resent=counts.get("resent", 0),
     )

@@ -170,14 +170,14 @@ def test_nobody_has_come_yet(day: Event) -> None:
 
 
 def test_without_an_engine_it_is_what_was_saved(day: Event) -> None:
-    counts = {"journaled": 9, "sent": 5, "tcp": 5, "unmapped": 1, "skipped": 1}
+    counts = {"journaled": 9, "sent": 5, "tcp": 5, "unmapped": 1, "skipped": 1, "resent": 4}
     cursor = Cursor(export="scoring", peer="10.0.0.5", start=0, sent=8, tcp=6, held=(3,), counts=counts)
     names = [ExportSettings(name=name, type="tsv1") for name in ("scoring", "other")]
     saved = structs.replace(sources(day, devices=("chute",)), deliveries=as_saved(names, [cursor], 12))
     sheet = make("report", saved)
     assert of(sheet, "scoring", "10.0.0.5") == {
         "journaled": "9", "sent": "5", "tcp": "5", "acked": "-", "waiting": "1", "held": "1", "unmapped": "1",
-        "skipped": "1", "resent": "0", "tell": "?",
+        "skipped": "1", "resent": "4", "tell": "?",
     }  # fmt: skip
     notes = [row[4] for row in sheet.rows if row[:3] == ("scoring", "10.0.0.5", "sent")]
     assert notes == ["no engine runs: as it was saved last; passings beyond #8 are not in it"]
