@@ -78,7 +78,8 @@ class Uplink(ThcomFormat[UplinkSettings], SocketExport[UplinkSettings]):
 
     def __init__(self, settings: UplinkSettings, desk: LinkDesk, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
-        # With every acknowledgement: after a crash nothing goes again but what is under way, ten frames at most.
+        # With every acknowledgement: after a crash what goes again is what was under way, ten frames, and whatever was
+        # acknowledged in the few milliseconds that a checkpoint takes to the disk; docs/relay.md has figures.
         self._cursors = Cursors(desk, every=0.0)
         self._timers = {device: _Timer(self, device, desk.its) for device in settings.serials}
 
