@@ -165,9 +165,9 @@ def _link(its: ItsState, link: ItsLink, width: int, picture: Picture) -> list[Li
         retry = f", again in {words.age(max(0, link.retry_at - now))}"
     out: list[Line] = [[(picture.rule(head, width, f"since {since}{retry}"), ink)]]
     if link.steps:
-        told = ["logging in (SN, UN, PW)" if one.word == "logging in" else one.word for one in link.steps]
-        while len(steps := " > ".join(told)) > width - 10 and len(told) > 2:
-            told[:2] = ["..."]  # the last ones matter
+        way = ["logging in (SN, UN, PW)" if one.word == "logging in" else one.word for one in link.steps]
+        while len(steps := " > ".join(way)) > width - 10 and len(way) > 2:
+            way[:2] = ["..."]  # the last ones matter
         out.append([(words.fit(steps, width - 10), ink), (f"  {words.clock(link.steps[-1].wall, zone)}", "dim")])
     if link.state != "linked":
         out += [[(line, ink)] for line in words.wrapped(link.reason, width)[:4]]

@@ -135,9 +135,7 @@ def _status_lines(row: dict[str, object], club: "Club") -> Iterator[str]:
     zone = club.zone()
     rows: list[tuple[str, ...]] = []
     for one in material:
-        last = (
-            f"{datetime.fromisoformat(one['last']).astimezone(zone):%d/%m %H:%M:%S}" if one["last"] else "none yet"
-        )
+        last = f"{datetime.fromisoformat(one['last']).astimezone(zone):%d/%m %H:%M:%S}" if one["last"] else "none yet"
         connected = one["connected"] or "no"
         serial, waiting, skipped = one["serial"], str(one["waiting"]), str(one["skipped"])
         told = (one["model"], one["label"], *(one[key] for key in words.values()), one["user"])

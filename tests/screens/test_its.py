@@ -96,6 +96,10 @@ def link(**values: object) -> ItsLink:
             ("waiting 4", "a wrong checksum: 0   came again, counted once: 2", "received 7  sent 0"),
         ),
         (link(beat=None), ("heartbeat -",)),
+        (
+            link(state="refused", steps=(*linked().links[0].steps, ItsStep(wall=LOGIN, word="refused"))),
+            ("... > accepted (#GC 1) > linked > refused",),
+        ),
     ],
 )
 async def test_the_connection_is_told_in_words(socket: Path, one: ItsLink, said: tuple[str, ...]) -> None:
