@@ -109,7 +109,7 @@ class TallyingExport(Export[S]):
     def _recall_leaps(self) -> int:
         """Take in what was skipped; how many of these are behind us."""
         passed = 0
-        for leap in self._steering.leaps:
+        for leap in sorted(self._steering.leaps, key=lambda leap: leap.first):
             if leap.peer == self.target and leap.first > self._start:
                 self.leaps.append((leap.first, leap.last))
                 self.skipped += leap.count

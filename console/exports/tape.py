@@ -69,6 +69,8 @@ class TapeExport(Sink[TapeSettings]):
         """What the operator wants printed again."""
         self._in_hand = 0
         """The last passing of what is being printed."""
+        self._given_up_by = ""
+        """Who has skipped what waits, while that was being printed."""
 
     @property
     def target(self) -> str:
@@ -117,9 +119,15 @@ class TapeExport(Sink[TapeSettings]):
             some = [row for row in rows[first : first + self._rows_at_once] if not self.leapt(row)]
             if not some:
                 continue
-            self._in_hand = max((row.seq for row in some if isinstance(row, Passing)), default=0)
+            in_hand = self._in_hand = max((row.seq for row in some if isinstance(row, Passing)), default=0)
+            self._given_up_by = ""
             try:
                 self.marks = {"day": await self._print(some, [])}
+            except SinkError:
+                self._in_hand = 0
+                if self._given_up_by:
+                    await self._give_up(self.place + 1, in_hand, self._given_up_by)
+                raise
             finally:
                 self._in_hand = 0
             self.took(some)
@@ -190,10 +198,14 @@ class TapeExport(Sink[TapeSettings]):
 
     async def skip_until(self, upto: int, by: str, peer: str | None = None) -> int:
         """Never print what waited when everything up to `upto` was counted; how many. What is being printed just now is
-        not taken back."""
+        not among them: it is skipped if it turns out that it cannot be printed."""
         del peer
-        first = max(self.place, self._in_hand) + 1
-        last = min(upto, self._seen)
+        if self._in_hand:
+            self._given_up_by = by
+        first = max([self.place, self._in_hand, *(last for _, last in self.leaps)]) + 1
+        return await self._give_up(first, min(upto, self._seen), by)
+
+    async def _give_up(self, first: int, last: int, by: str) -> int:
         if last < first:
             return 0
         self.leaps.append((first, last))  # from here on nothing of it is printed

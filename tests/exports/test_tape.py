@@ -410,9 +410,9 @@ async def test_what_waits_is_skipped(tmp_path: Path, how: str) -> None:
         desk.add(phase=Phase.TEST)
         (late,) = desk.add()
         await until(lambda: export.waiting() == 31)
-        assert await export.skip_until(asked, "anna") == 30
+        assert await export.skip_until(asked, "anna") in (30, 10), "what is tried just now fails, and is skipped then"
+        await until(lambda: figures(export) == (33, 2, 1, 30, 0))
         assert await export.skip_until(asked, "anna") == 0, "given twice"
-        assert figures(export) == (33, 2, 1, 30, 0)
         assert [word for _, word in export.fate(desk.feed.passings[5])] == [
             "skipped: it waited when all that did was skipped"
         ]
