@@ -149,10 +149,9 @@ class CsvFile(Sink[CsvSettings]):
         """Each row is in the file once. Raises ValueError."""
         del chosen, by, peer
         name = self.settings.name
-        raise ValueError(
-            f"{name} is a file that holds each row once: `racedeck export set {name} path=ANOTHER` writes them all to "
-            "another file, and `racedeck dump` prints them"
-        )
+        anew = f"`racedeck export set {name} path=ANOTHER newcomers=all` writes them all to another file, and "
+        rest = f"{anew if self.settings.type == 'csv' else ''}`racedeck dump` prints them"
+        raise ValueError(f"{name} is a file that holds each row once: {rest}")
 
     def waiting(self, peer: str | None = None) -> int:
         """What waits here is not to be skipped. Raises ValueError."""
