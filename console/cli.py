@@ -158,6 +158,11 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     resend.add_argument("--all", dest="everything", action="store_true", help="all of the event")
     resend.add_argument("--peer", metavar="ADDRESS", help="only to this one")
 
+    held = command("held", "exports:held", "what an export must not send unasked: release it, or never send it")
+    held.add_argument("export", metavar="EXPORT")
+    held.add_argument("action", choices=("list", "release", "skip"), nargs="?", default="list")
+    held.add_argument("--peer", metavar="ADDRESS", help="only what is held for this one")
+
     sync = command("sync-all", "sync:sync_all", "set the clocks of all OTIMCON stations from this machine's")
     sync.add_argument("--json", action="store_true", help="one JSON object per station")
     sync.add_argument(

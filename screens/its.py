@@ -132,7 +132,7 @@ def connection(its: ItsState, width: int, picture: Picture) -> list[Line]:
     """The link as a sequence in words, its figures, what the server printed, and who listens here."""
     out: list[Line] = []
     for number, link in enumerate(its.links):
-        out += _link(its, link, width, picture) if number == 0 else [_linked_up(link, width)]
+        out += _link(its, link, width, picture) if number == 0 else [_linked_up(link, width, picture)]
     for writer in its.writers:
         told = f"written into {writer.device}: {writer.written}, waiting: {writer.waiting}"
         if writer.held:
@@ -186,11 +186,16 @@ def _link(its: ItsState, link: ItsLink, width: int, picture: Picture) -> list[Li
     return out
 
 
-def _linked_up(link: ItsLink, width: int) -> Line:
-    """A device of ours that is linked up, as a docking does."""
-    figures = f"sent {link.sent}  acked {link.acked}  waiting {link.waiting}"
+def _linked_up(link: ItsLink, width: int, picture: Picture) -> Line:
+    """A device of ours that is linked up, as a docking does. What waits may not even have been tried yet."""
+    export = picture.export(SERVER)
+    peer = next((one for one in export.peers if one.address == link.role), None) if export else None
+    waiting, held = (link.waiting + peer.waiting, peer.held) if peer else (link.waiting, 0)
+    figures = f"sent {link.sent}  acked {link.acked}  waiting {waiting}"
     start = f"{words.clean(link.serial)} {words.brief(link.role, 12)} {link.state.upper()}  {figures}  "
-    return [(start, INKS.get(link.state, "bad")), (words.fit(link.reason, max(0, width - len(start))), "dim")]
+    offered = f"HELD {held}  :release {SERVER}  " if held else ""
+    rest = max(0, width - len(start) - len(offered))
+    return [(start, INKS.get(link.state, "bad")), (offered, "bad"), (words.fit(link.reason, rest), "dim")]
 
 
 class About(Text):

@@ -1,4 +1,7 @@
-"""`racedeck export`: which there are, and how they stand; add, change, remove, pause one; skip what waits."""
+"""`racedeck export`: which there are, and how they stand; add, change, remove, pause one; skip what waits.
+
+`racedeck held`: what an export holds back, which only an operator can let go.
+"""
 
 import argparse
 import sys
@@ -7,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from console.codecs.columns import plain
 from console.commands import show
 from console.commands.attach import with_client
+from console.commands.sheets import sheet
 from console.control.client import AskedError, Client, Done
 from console.exit import Exit, Failure
 from console.model import ExportState, PeerState
@@ -95,6 +99,15 @@ def resume(args: argparse.Namespace) -> int:
 def skip(args: argparse.Namespace) -> int:
     """Never send what waits."""
     return _do(args, lambda client: client.steer(args.name, "skip", peer=args.peer, yes=args.yes))
+
+
+def held(args: argparse.Namespace) -> int:
+    """List what is held, have it sent after all, or never."""
+    if args.action == "list":
+        args.name, args.device = "held", " ".join(filter(None, (args.export, args.peer)))
+        args.csv = args.json = False
+        return sheet(args)
+    return _do(args, lambda client: client.held(args.export, args.action, peer=args.peer))
 
 
 def pairs(words: list[str]) -> dict[str, str]:

@@ -23,6 +23,10 @@ class Dispatch:
         act = {"release": export.release, "skip": export.skip}.get(call.action)
         if act is None:
             raise ValueError(f"held passings can be released or skipped, not {call.action!r}")
+        self._known_peer(export, call.peer)
+        whom = [one for one in export.state().peers if call.peer in (None, one.address)]
+        if not any(one.held for one in whom):
+            raise ValueError(f"nothing is held for {call.peer or call.export}")
         count = act(list(call.passings), call.peer)
         text = f"{count} held passings {'released' if call.action == 'release' else 'skipped'}"
         if call.action == "release" and not call.passings and (left := export.state().held):

@@ -250,21 +250,27 @@ class Connection:
         self._enter("refused" if attempt.refused else "down", reason)
         # One alarm for the whole link: a device that is linked up shares its server.
         alarming = attempt.refused or (self.role == SOFTWARE and not self._said)
-        self._announce(Level.ALARM if alarming else Level.WARNING, f"{reason}; tried again by itself")
+        what = "" if attempt.refused else "LINK LOST: " if attempt.linked_at is not None else "NO LINK: "
+        self._announce(Level.ALARM if alarming else Level.WARNING, f"{what}{reason}; tried again by itself")
         return attempt.linked_at is not None and self._host.mono() - attempt.linked_at >= STEADY * SECOND
 
     def _announce(self, level: Level, text: str) -> None:
         """Say once what is wrong."""
         if text not in self._said:
             self._said.add(text)
-            self._host.trouble(level, DEVICE, f"{self.login.serial} ({self.role}): {text}")
+            self._host.trouble(level, DEVICE, self._ours + text)
+
+    @property
+    def _ours(self) -> str:
+        """Whose connection it is, where that is not this computer's: what is wrong comes first in a narrow strip."""
+        return "" if self.role == SOFTWARE else f"{self.login.serial} ({self.role}): "
 
     def _settle(self, attempt: Attempt) -> None:
         """Linked for a while: what was wrong is over."""
         since = attempt.linked_at
         if self._said and since is not None and self._host.mono() - since >= STEADY * SECOND:
             self._said.clear()
-            self._host.trouble(Level.NOTE, DEVICE, f"{self.login.serial} ({self.role}): linked again")
+            self._host.trouble(Level.NOTE, DEVICE, f"{self._ours}linked again")
         self._intake.unsaid()
 
     # --- what comes in ---

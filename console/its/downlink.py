@@ -68,6 +68,9 @@ class Link(Protocol):
     def write(self, device: str, data: str) -> None:
         """Have a wired timer told. Raises ConnectionError, and CommandError where there is no such device."""
 
+    def why_not(self, device: str) -> str:
+        """Why a wired timer cannot be told anything now; empty: it can."""
+
     def is_source(self, device: str) -> bool:
         """Whether what this device says comes from the server."""
 
@@ -255,11 +258,12 @@ class Downlink(Export[DownlinkSettings]):
 
     def state(self) -> ExportState:
         """The export as the operator sees it, now."""
+        down = self._records.its.why_not(self.settings.device)
         peer = PeerState(
             address=self.settings.device,
-            connected=not self._down,
+            connected=not down,
             since=self._since,
-            reason=self._down,
+            reason=down,
             journaled=self._journaled,
             sent=self._written,
             tcp=None,
@@ -274,8 +278,8 @@ class Downlink(Export[DownlinkSettings]):
             name=self.settings.name,
             type=self.settings.type,
             where=self.settings.device,
-            state="down" if self._down else "up",
-            reason=self._down,
+            state="down" if down else "up",
+            reason=down,
             peers=(peer,),
             **figures([peer], self._journaled),
         )

@@ -25,7 +25,7 @@ from console.its.words import UNCONFIRMED
 from console.links.address import parse_address
 from console.links.link import Endpoint
 from console.links.tcp import TcpClient
-from console.model import Direction, Draft, Frame, ItsMaterial, ItsState, Level
+from console.model import Direction, Draft, Frame, ItsMaterial, ItsState, Level, LinkState
 
 if TYPE_CHECKING:
     from console.config import Settings
@@ -212,6 +212,14 @@ class Its:
         """Have a wired timer told. Raises ConnectionError, and CommandError where there is no such device."""
         on_a_cable = any(one.port for one in self._engine.settings.devices if one.name == device)
         self._engine.manager.write(device, thcom.basic(data, checksum=on_a_cable), by=DEVICE)
+
+    def why_not(self, device: str) -> str:
+        """Why a wired timer cannot be told anything now; empty: it can."""
+        for one in self._engine.manager.states():
+            if one.name == device:
+                there = one.state in (LinkState.OPEN, LinkState.UP, LinkState.SILENT)
+                return "" if there else one.reason or one.state.value
+        return "there is no such device"
 
     def is_source(self, device: str) -> bool:
         """Whether what this device says comes from the server."""

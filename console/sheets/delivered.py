@@ -62,7 +62,12 @@ def held(sources: Sources) -> Sheet:
         for (export, peer), reasons in wanted.items()
         if passing.seq in reasons
     ]
-    rest = "what lacks nothing can be released or skipped on the tab of the export" if found else "nothing is held"
+    frames = sum(peer.held for _, peer in deliveries.peers(sources.device)) - sum(map(len, wanted.values()))
+    rest = "nothing is held"
+    if found or frames:
+        rest = "what lacks nothing: `racedeck held EXPORT release` or `skip`, or h and k on the Exports tab"
+    if frames:
+        rest = f"held for wired timers, which are told frames: {frames}; {rest}"
     return _sheet("held", found, sum(map(len, wanted.values())), sources, rest)
 
 

@@ -96,7 +96,7 @@ async def test_a_refusal_is_said_once_with_its_usual_causes(monkeypatch: pytest.
         assert not rig.one.linked
         assert rig.user.words == []
         (alarm,) = rig.alarms
-        assert alarm.startswith("1007 (software): refused (#GC 0): check user and password")
+        assert alarm.startswith("refused (#GC 0): check user and password")
         await until(lambda: rig.one.state().state == "refused")
 
 
@@ -115,7 +115,7 @@ async def test_the_reason_that_follows_a_refusal_is_read(greeting: tuple[str, ..
         assert rig.one.state().state != "refused", "it is listened to a little longer"
         rig.wire.say("P0000", f"#PL {printed}")
         await until(lambda: rig.alarms)
-        assert rig.alarms[0].startswith(f"1007 (software): refused (#GC 0), {says}")
+        assert rig.alarms[0].startswith(f"refused (#GC 0), {says}")
 
 
 async def test_the_reason_is_read_of_a_server_that_has_hung_up() -> None:
@@ -154,7 +154,7 @@ async def test_asked_again_it_says_user_and_password_again() -> None:
 async def test_without_a_password_nobody_is_called() -> None:
     async with at_work(Rig(password="")) as rig:
         await until(lambda: rig.alarms)
-        assert rig.alarms == [f"1007 (software): {NO_PASSWORD}"]
+        assert rig.alarms == [NO_PASSWORD]
         assert rig.one.state().reason == NO_PASSWORD
         assert not rig.wire.opened
 
@@ -169,8 +169,12 @@ async def test_a_server_that_cannot_be_reached_is_said_once_in_words() -> None:
         rig.wire.refuses = False
         await rig.linked()
         rig.host.now += 5 * SECOND
-        await until(lambda: (Level.NOTE, "1007 (software): linked again") in rig.host.troubles)
-        assert len(rig.alarms) == 1
+        await until(lambda: (Level.NOTE, "linked again") in rig.host.troubles)
+        (alarm,) = rig.alarms
+        assert alarm.startswith("NO LINK: server: connection refused")
+        rig.wire.cut()
+        await until(lambda: len(rig.alarms) == 2)
+        assert rig.alarms[1].startswith("LINK LOST: ")
 
 
 async def test_silence_for_a_minute_is_the_end_and_heartbeats_are_not_silence() -> None:

@@ -45,6 +45,10 @@ class Timer:
             raise ConnectionError("finish is not connected (cable): nothing was sent")
         self.got.append(data)
 
+    def why_not(self, device: str) -> str:
+        assert device == "finish"
+        return "" if self.there else "cable"
+
     def is_source(self, device: str) -> bool:
         return device.startswith("its-")
 
@@ -197,6 +201,7 @@ async def test_what_is_released_while_it_is_not_there_is_held_again(desk: LinkDe
         assert one.writer().held == 0
         await until(lambda: one.writer().held == 1)
         desk.timer.there = True
+        assert (one.state().state, one.state().peers[0].connected) == ("up", True), "before anything is written to it"
         assert one.release([]) == 1
         await until(lambda: desk.timer.got == [TN])
     levels = [(level, source) for level, source, _ in desk.troubles]

@@ -7,7 +7,18 @@ from msgspec import structs
 
 from console.codecs.thcom_link import extended
 from console.control import messages as m
-from console.model import SECOND, Direction, Frame, ItsLink, ItsMaterial, ItsStep, ItsWriter, Phase
+from console.model import (
+    SECOND,
+    Direction,
+    ExportState,
+    Frame,
+    ItsLink,
+    ItsMaterial,
+    ItsStep,
+    ItsWriter,
+    PeerState,
+    Phase,
+)
 from screens.its_lists import cells
 from screens.its_setup import wrong
 from tests.screens.conftest import Console, console_on
@@ -121,6 +132,16 @@ async def test_devices_that_are_linked_up_or_written_to(socket: Path) -> None:
         await console.sees("written into start: 7, waiting: 0, HELD: 2  :release its-to-start or :skip")
         await console.press("tab")
         await console.sees("linked up, 3 came back")
+
+
+async def test_what_waits_or_is_held_for_the_server_is_told_of_the_device(socket: Path) -> None:
+    up = link(serial="0086", role="finish", sent=12, acked=11, waiting=1)
+    behind = PeerState(address="finish", connected=True, since=GUN, waiting=4, held=2)
+    made = engine(linked(links=(link(), up)))
+    made.changes["exports"] = (ExportState(name="its", type="its", where="server", state="up", peers=(behind,)),)
+    async with console_on(socket, made) as console:
+        await show(console)
+        await console.sees("0086 finish       LINKED  sent 12  acked 11  waiting 5  HELD 2  :release its")
 
 
 async def test_who_connects_is_reminded_that_a_session_must_be_started(socket: Path) -> None:
