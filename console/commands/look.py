@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import tzinfo
 from typing import Any, TypeAlias
 
@@ -13,7 +13,7 @@ from console.commands import show
 from console.commands.attach import Where, connect
 from console.commands.rows import Rows, open_rows
 from console.exit import Exit
-from console.model import SECOND, EngineState, Frame, Incident, Resolved
+from console.model import SECOND, EngineState, Frame, Incident, ItsState, Resolved
 from console.timing.bind import find_zone
 
 Row: TypeAlias = Frame | Resolved | Incident
@@ -45,6 +45,7 @@ def status_lines(state: EngineState) -> list[str]:
     sync = {True: "synchronised", False: "NOT synchronised", None: "synchronisation unknown"}[state.clock.synced]
     journal = state.journal
     names = [*(one.name for one in state.devices), *(one.name for one in state.exports)]
+    names += [f"{one.serial} {one.role}" for one in state.its.links] if state.its else []
     name = max(14, max(map(len, names), default=0))
     lines = [
         f"{state.event}: phase {state.phase}, {now} {state.timezone}, clock {sync}",
@@ -74,10 +75,24 @@ def status_lines(state: EngineState) -> list[str]:
         f"  {one.where}" + (f"  {one.reason}" if one.reason else "")
         for one in state.exports
     ]
+    if state.its:
+        lines += ["", *_its_lines(state.its, name, state.now)]
     if state.alarms:
         lines += ["", "ALARMS"]
         lines += [show.incident_line(one, zone) for one in state.alarms]
     return lines
+
+
+def _its_lines(its: ItsState, name: int, now: int) -> Iterator[str]:
+    """The link to ITS ONLINE TIMING, connection by connection."""
+    yield f"{'ITS':<{name}} {'STATE':<24} {'HEARD':>8} {'RECEIVED':>8} {'SENT':>8} {'ACKED':>8}  SERVER"
+    for one in its.links:
+        heard = "never" if one.heard is None else show_age(now - one.heard)
+        word = device_word(one.state, one.retry_at, now)
+        who = f"{one.serial} {one.role}"
+        yield f"{who:<{name}} {word:<24} {heard:>8} {one.received:>8} {one.sent:>8} {one.acked:>8}  {its.server}"
+        if one.reason and one.state != "linked":
+            yield f"{'':<{name}} {one.reason}"
 
 
 def device_word(state: str, retry_at: int | None, now: int) -> str:

@@ -344,7 +344,8 @@ class Engine(Desk):
 def _by_name(settings: Settings) -> dict[str, Any]:
     devices = {f"device {one.name}": one for one in settings.devices}
     link: dict[str, Any] = {"its": settings.its} if settings.its else {}
-    return devices | {f"export {one.name}": one for one in settings.exports} | link
+    passwords = {f"password of {name}": one for name, one in settings.passwords.items()}
+    return devices | {f"export {one.name}": one for one in settings.exports} | link | passwords
 
 
 def binder_of(settings: Settings) -> Binder:

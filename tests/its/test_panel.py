@@ -43,6 +43,9 @@ async def test_a_link_is_configured_saved_and_connected_anew(tmp_path: Path) -> 
         assert stat.S_IMODE(secrets.stat().st_mode) == 0o600
         assert tomllib.loads(secrets.read_text()) == {"its": {"password": SECRET}}
 
+        (row,) = [line for line in (await one.racedeck("status")).out.splitlines() if line.startswith("1007 software")]
+        assert ("LINKED" in row, row.endswith(state.its.server)) == (True, True)
+
         # A source that has appeared by itself is in no settings, and no hindrance to changing these.
         server.at("1007").say("10084", IMPULSE)
         await until_state(client, lambda state: "10084" in material(state))
@@ -58,6 +61,10 @@ async def test_a_link_is_configured_saved_and_connected_anew(tmp_path: Path) -> 
         assert await client.connect_its(yes=asked.value.name)
         await until(lambda: len([visitor for visitor in other.visitors if "PW" in visitor.login]) == 2)
         await until_state(client, linked)
+
+        secrets.write_text(secrets.read_text().replace(SECRET, SECRET[::-1]))
+        assert (await client.reload()).text == "settings read again: password of its changed"
+        await until(lambda: other.at("1007").login.get("PW") == SECRET[::-1])
 
         frames = await client.frames(devices=("its", "its-0084"))
         assert {frame.device for frame in frames} == {"its", "its-0084"}
