@@ -69,8 +69,8 @@ class Attempt:
 
     def refuse(self, reason: str, now: float) -> None:
         """The server has refused us; it may say why in its next words, so it is listened to a little longer."""
-        self.refused = self.refused or reason
-        self._refused_at = now
+        if not self.refused:
+            self.refused, self._refused_at = reason, now
 
     def explain(self, reason: str) -> None:
         """It has said why: that is the end."""

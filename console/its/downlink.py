@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
+from console.codecs.gsm_log import is_passed_on, read
 from console.codecs.thcom_link import Extended
 from console.codecs.thcom_session import WINDOW
 from console.devices.driver import CommandError
@@ -34,9 +35,6 @@ the last of them."""
 
 LOOK_BACK = 1000
 """Frames in which those messages are looked for at a start."""
-
-NOT_FOR_TIMERS = ("#", "AK", "SN", "ID", "UN", "PW")
-"""Commands and their answers: nobody far away sets up or clears a timer here. What a timer answers stays here, too."""
 
 RESULTS = ("RR", "GR", "IR", "DR", "VE")
 """Nobody is given one of these for being on course: they never go stale."""
@@ -116,7 +114,7 @@ class Downlink(Export[DownlinkSettings]):
         record = extended(frame.raw) if came_by == self.settings.connection else None
         if record is None or record.protocol != "1" or record.source == self.settings.address:
             return None
-        return None if record.data.startswith(NOT_FOR_TIMERS) else record
+        return record if _is_for_timers(record.data) else None
 
     def _remember(self, contents: tuple[str, str]) -> None:
         self._recent[contents] = None
@@ -315,3 +313,10 @@ class Downlink(Export[DownlinkSettings]):
             del self._held[seq]
         self.desk.changed()
         return chosen
+
+
+def _is_for_timers(data: str) -> bool:
+    """Times, results and speeds, but no answers (`A*`): nobody far away commands a timer here, or sets its clock
+    (`!T`)."""
+    found = read(data.encode("ascii"))
+    return found is not None and is_passed_on(found[0]) and not data.startswith("A")

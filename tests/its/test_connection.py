@@ -118,6 +118,16 @@ async def test_the_reason_that_follows_a_refusal_is_read(greeting: tuple[str, ..
         assert rig.alarms[0].startswith(f"refused (#GC 0), {says}")
 
 
+async def test_a_refusal_that_is_repeated_is_one_all_the_same() -> None:
+    async with at_work(Rig("#GC 0")) as rig:
+        await until(lambda: rig.one.state().received == 1)
+        rig.host.now += 3 * SECOND // 2
+        rig.wire.say("P0000", "#GC 0")
+        rig.host.now += SECOND
+        await until(lambda: rig.alarms)
+        assert rig.alarms[0].startswith("refused (#GC 0): check user and password")
+
+
 async def test_the_reason_is_read_of_a_server_that_has_hung_up() -> None:
     async with at_work(Rig("nothing")) as rig:
         await until(lambda: rig.one.state().received)

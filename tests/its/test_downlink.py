@@ -107,6 +107,8 @@ async def test_nobody_far_away_commands_a_timer(desk: LinkDesk) -> None:
     async with at_work(desk):
         for data in ("#WC 005", "#PL hello", "AK C", "SN 00084 CP545 VB10", "PW secret", "UN x", "ID 00084"):
             desk.come(data)
+        for data in ("!T 13:50:00 28/11/24", "&P 001 5", "OP 01  00 SPLIT", "CL 01", "what?", TN.replace("TN", "AN")):
+            desk.come(data)
         desk.come(TN, protocol="3")
         desk.come(TN, flaw="checksum: got 801E, computed 8381")  # the settings require a right one
         desk.come(TN, direction=Direction.TX)
