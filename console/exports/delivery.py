@@ -52,7 +52,7 @@ def no_utc(passing: Passing) -> Hold:
 HELD_SHOWN = 50
 """Held passings that an export names one by one."""
 
-UNKNOWN = Hold("again: held before the restart", releasable=True)
+UNKNOWN = Hold("held before the restart", releasable=True)
 """Until it is looked at again."""
 
 
@@ -327,12 +327,15 @@ class Account:
         return True
 
     def leap(self, upto: int, flying: Iterable[int], beyond: Sequence[Passing] = ()) -> int:
-        """Never send what waits up to `upto`, which is where everything was met, or more; how many. `flying` is what
-        any connection was given in its turn and has not taken; `beyond` is what was tallied further on."""
+        """Never send what waits up to `upto`, which is where the last one was written, or more; how many. `flying` is
+        what any connection was given in its turn and has not taken; `beyond` is what goes on waiting further on."""
         count = self.waiting - len(beyond)
-        self.counts["journaled"] += self.unmet - len(beyond)
+        self.met = max(self.met, upto)
+        unmet = [one for one in beyond if one.seq > self.met]
+        self.counts["journaled"] += self.unmet - len(unmet)
         self.counts["skipped"] += count
-        self.unmet, self._unmet_since, self.back_since = len(beyond), beyond[0].wall if beyond else None, None
+        self.unmet, self._unmet_since = len(unmet), unmet[0].wall if unmet else None
+        self.back_since = beyond[0].wall if len(beyond) > len(unmet) else None
         for seq in [seq for seq, written in self.released.items() if not written]:
             del self.released[seq]
             self.skipped.add(seq)
@@ -340,7 +343,6 @@ class Account:
         self.leapt |= {seq for seq in flying if self.tcp < seq <= self.sent}
         if upto > self.tcp:
             self.leaps.append((self.tcp + 1, upto))
-        self.met = max(self.met, upto)
         self.sent = self.tcp = max(self.sent, upto)
         return count
 

@@ -10,7 +10,7 @@ from console.exports import filters, steering, unsent
 from console.exports.behind import Behind
 from console.exports.breaks import Breaks
 from console.exports.cursors import Cursors
-from console.exports.delivery import Account, Unmapped
+from console.exports.delivery import Account, Hold, Unmapped
 from console.exports.export import Desk, ExportSettings, Talk
 from console.exports.figures import FORMER
 from console.exports.peer import Peer
@@ -221,7 +221,9 @@ class ServingExport(TellingExport[S]):
         hold = account.held.get(seq)
         if hold is None:
             return
-        verdict = self.verdict(account, passing)
+        why = self.not_for(account.address, passing)
+        changed = Hold(f"{why}, since the settings changed", releasable=True)
+        verdict = changed if why else self.verdict(account, passing)
         if isinstance(verdict, bytes):
             if not hold.releasable or self.repeats:
                 self._let_go(account, seq)
@@ -308,7 +310,8 @@ class ServingExport(TellingExport[S]):
 
     def skip_waiting(self, by: str, peer: str | None = None) -> int:
         """Never send what waits now, and is not held; how many."""
-        return self._steering.skip(dict.fromkeys(self._at(peer), ()), self._tallied, by)
+        accounts = self._at(peer)
+        return self._steering.skip(dict.fromkeys(accounts, ()), self._counted_for(accounts), by)
 
     @property
     def counted_to(self) -> int:
@@ -317,15 +320,24 @@ class ServingExport(TellingExport[S]):
 
     async def skip_until(self, upto: int, by: str, peer: str | None = None) -> int:
         """Never send what waited when everything up to `upto` was counted, and is not held; how many."""
+        accounts = self._at(peer)
         at, came = upto, []
-        while at < self._tallied and (batch := await read_on(self.desk.feed, at)):
+        while at < self._counted_for(accounts) and (batch := await read_on(self.desk.feed, at)):
             at = batch[-1].seq
             came += batch
-        beyond = [one for one in came if one.seq <= self._tallied]
         told = {
-            account: [one for one in beyond if not self.not_for(account.address, one)] for account in self._at(peer)
+            account: [
+                one
+                for one in came
+                if one.seq <= max(self._tallied, account.met) and not self.not_for(account.address, one)
+            ]
+            for account in accounts
         }
         return self._steering.skip(told, min(upto, self._tallied), by)
+
+    def _counted_for(self, accounts: Iterable[Account]) -> int:
+        """How far what there is was counted for any of these: a connection may be ahead of the tally."""
+        return max([self._tallied, *(account.met for account in accounts)])
 
     async def resend(self, chosen: Selection, by: str, peer: str | None = None) -> str:
         """Send passings once more, to one peer or to all; what became of them, in words."""
@@ -341,7 +353,7 @@ class ServingExport(TellingExport[S]):
             )
         return self._tails[peer].talk() if peer in self._tails else Talk()
 
-    def _at(self, peer: str | None) -> Iterable[Account]:
+    def _at(self, peer: str | None) -> list[Account]:
         return [account for account in self._accounts.values() if peer in (None, account.address)]
 
     def unmapped(self, why: Unmapped) -> None:

@@ -127,12 +127,12 @@ class Steering:
     # --- skip ---
 
     def skip(self, accounts: Mapping[Account, Sequence[Passing]], upto: int, by: str) -> int:
-        """Never send what waits up to `upto`; how many. With each account what it was told to come beyond that. Where a
-        connection has come further, as far as that."""
+        """Never send what waits up to `upto`; how many. With each account what came beyond that. What was written
+        further on and is not taken is not sent once more, either."""
         total = 0
         for account, told in accounts.items():
-            end = max(account.met, upto)
-            beyond = [one for one in told if one.seq > end]
+            end = max(account.sent, upto)
+            beyond = [one for one in told if one.seq > end and not account.settled(one.seq)]
             if account.waiting <= len(beyond):
                 continue
             pumps = self._pumps(account)

@@ -92,6 +92,34 @@ async def test_what_still_waits_is_judged_by_the_settings_of_now() -> None:
         assert (other.state().journaled, other.state().waiting) == (taken + 1, 1)
 
 
+async def test_what_is_held_and_not_chosen_any_more_waits_for_the_operator() -> None:
+    desk = MemoryDesk()
+    desk.no_utc = {1, 2}
+    first = make(desk)
+    async with running(first) as where:
+        client = await joined(desk, where)
+        desk.add(device="mat")
+        desk.add(device="chute")
+        await until(lambda: first.state().held == 2)
+        await client.close()
+    narrow = make(desk, devices=("mat",))
+    async with running(narrow) as where:
+        client = await joined(desk, where)
+        desk.no_utc = set()
+        narrow.rebind()
+        assert await chips(client, 1) == [1]
+        why = "device not chosen, since the settings changed"
+        await until(lambda: narrow.state().peers[0].reasons.get(why) == 1)
+        assert narrow.fate(desk.feed.passings[1]) == [("127.0.0.1", f"held: {why}")]
+        await client.close()
+    export = make(desk)
+    async with running(export) as where:
+        client = await joined(desk, where)
+        assert 2 in await chips(client, 2), "as before the settings were changed"
+        await until(lambda: export.state().held == 0)
+        await client.close()
+
+
 async def test_a_timing_point_that_was_mended() -> None:
     desk = MemoryDesk()
     desk.point_of = {"1": "Start"}

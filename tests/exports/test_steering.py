@@ -217,6 +217,27 @@ async def test_what_has_come_since_it_was_asked_is_not_skipped() -> None:
         assert (state.journaled, state.tcp, state.skipped, state.waiting) == (5, 2, 3, 0)
 
 
+async def test_what_was_lost_behind_it_is_not_skipped() -> None:
+    desk = MemoryDesk()
+    desk.add(5)
+    # All of it was written, and the connection was lost before anything was taken.
+    desk.save(Cursor(export="scoring", peer="127.0.0.1", start=0, sent=5, tcp=0, counts={"journaled": 5}))
+    export = make(desk)
+    async with running(export) as where:
+        await until(lambda: export.waiting() == 5)
+        desk.add()
+        await until(lambda: export.waiting() == 6)
+        assert await export.skip_until(3, "anna") == 3
+        state = export.state().peers[0]
+        assert (state.journaled, state.skipped, state.waiting) == (6, 3, 3)
+        assert state.oldest == desk.feed.passings[3].wall
+        client = await Client.connect(where)
+        assert await chips(client, 3) == [4, 5, 6]
+        await until(lambda: export.state().tcp == 3)
+        assert export.waiting() == 0
+        await client.close()
+
+
 async def test_nothing_waits_for_one_that_is_up_to_date() -> None:
     desk = MemoryDesk()
     export = make(desk)
