@@ -187,11 +187,15 @@ def _link(its: ItsState, link: ItsLink, width: int, picture: Picture) -> list[Li
 
 
 def _linked_up(link: ItsLink, width: int, picture: Picture) -> Line:
-    """A device of ours that is linked up, as a docking does. What waits may not even have been tried yet."""
+    """A device of ours that is linked up, as a docking does. Its figures are those of the export: each passing once,
+    however often it went out, and what waits may not even have been tried yet."""
     export = picture.export(SERVER)
     peer = next((one for one in export.peers if one.address == link.role), None) if export else None
-    waiting, held = (link.waiting + peer.waiting, peer.held) if peer else (link.waiting, 0)
-    figures = f"sent {link.sent}  acked {link.acked}  waiting {waiting}"
+    sent, acked, waiting, held = link.sent, link.acked, link.waiting, 0
+    if peer:
+        sent, acked, held = peer.sent, peer.acked or 0, peer.held
+        waiting = peer.waiting + sent - acked
+    figures = f"sent {sent}  acked {acked}  waiting {waiting}"
     start = f"{words.clean(link.serial)} {words.brief(link.role, 12)} {link.state.upper()}  {figures}  "
     offered = f"HELD {held}  :release {SERVER}  " if held else ""
     rest = max(0, width - len(start) - len(offered))

@@ -135,8 +135,8 @@ async def test_devices_that_are_linked_up_or_written_to(socket: Path) -> None:
 
 
 async def test_what_waits_or_is_held_for_the_server_is_told_of_the_device(socket: Path) -> None:
-    up = link(serial="0086", role="finish", sent=12, acked=11, waiting=1)
-    behind = PeerState(address="finish", connected=True, since=GUN, waiting=4, held=2)
+    up = link(serial="0086", role="finish", sent=15, acked=11, waiting=1)
+    behind = PeerState(address="finish", connected=True, since=GUN, sent=12, acked=11, waiting=4, held=2)
     made = engine(linked(links=(link(), up)))
     made.changes["exports"] = (ExportState(name="its", type="its", where="server", state="up", peers=(behind,)),)
     async with console_on(socket, made) as console:
