@@ -37,7 +37,7 @@ class Delivery(Text):
         self._trouble = ""
         try:
             self._options = await client.options(self.row.export)
-            peer = self.row.peer or _only(self.row, picture)
+            peer = _talker(self.row, picture)
             self._talk = await client.conversation(self.row.export, peer) if peer else None
         except RefusedError as error:
             self._trouble = str(error)
@@ -73,7 +73,7 @@ class Delivery(Text):
         out += remarks(row, width, picture)
         accounts = [peer] if peer else list(export.peers)
         for account in accounts:
-            out += [[], [(picture.rule(f"PASSINGS FOR {words.clean(account.address)}", width), "rule")]]
+            out += [[], [(picture.rule(f"DELIVERY TO {words.clean(account.address)}", width), "rule")]]
             out += _account(account, width, picture)
         if not accounts:
             out += [[], [(f"{words.plural(export.journaled, 'passing')} for whoever comes first", "")]]
@@ -89,16 +89,17 @@ class Delivery(Text):
         return out
 
 
-def _only(row: Row, picture: Picture) -> str:
-    """The one peer of an export; empty: it has none, or several."""
+def _talker(row: Row, picture: Picture) -> str:
+    """The peer whose lines are shown; empty: there is none, or several, or a file or a printer, which says nothing."""
     export = picture.export(row.export)
-    return export.peers[0].address if export and len(export.peers) == 1 else ""
+    peers = [peer for peer in export.peers if row.peer in ("", peer.address)] if export else []
+    return peers[0].address if len(peers) == 1 and not peers[0].sink else ""
 
 
 def _account(peer: PeerState, width: int, picture: Picture) -> list[Line]:
     """Every figure, and whether they add up."""
     parts = (
-        ("sent", peer.sent, "written to its connection"),
+        ("sent", peer.sent, "taken by it" if peer.sink else "written to its connection"),
         (
             "waiting",
             peer.waiting,
@@ -123,10 +124,20 @@ def _account(peer: PeerState, width: int, picture: Picture) -> list[Line]:
     summed = sum(count for _, count, _ in parts)
     if summed != peer.journaled:
         out.append([(f"{summed:>9} IS THEIR SUM: please report this", "alarm")])
+    return [*out, *_taken(peer)]
+
+
+def _taken(peer: PeerState) -> list[Line]:
+    """How far it is known what became of what was sent."""
+    out: list[Line] = []
     missing = f"{peer.sent - peer.tcp} on their way" if peer.tcp is not None and peer.sent > peer.tcp else ""
     told = missing or ("this system cannot tell" if peer.tcp is None else "all that was sent" if peer.sent else "")
-    out.append([(f"{taken(peer.tcp):>9} taken by its TCP  ", ""), (told, "dim")])
-    acked = "this protocol does not acknowledge" if peer.acked is None else "by the program itself"
+    if not peer.sink:
+        out.append([(f"{taken(peer.tcp):>9} taken by its TCP  ", ""), (told, "dim")])
+    if peer.acked is None:
+        acked = "it does not tell what is on paper" if peer.sink else "this protocol does not acknowledge"
+    else:
+        acked = "on the disk, or printed as far as its command says" if peer.sink else "by the program itself"
     out.append([(f"{words.count(peer.acked):>9} acknowledged  ", ""), (acked, "dim")])
     if peer.resent:
         out.append(

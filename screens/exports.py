@@ -138,6 +138,7 @@ def row_line(row: Row, width: int, picture: Picture) -> Line:
     word, ink = ("connected", "good") if peer and peer.connected else ("gone", "warn")
     if peer is None:
         word, ink = export.state.upper(), export_role(export.state)
+    sink = any(one.sink for one in ((peer,) if peer else export.peers))
     name = words.brief(row.peer, NAME - 4) if peer else words.brief(row.export, NAME - 2)
     line: Line = [((f"   {name} " if peer else f" {name} "), "" if peer else "head"), (words.fit(word, STATE), ink)]
     if peer is None and not export.peers and export.state != "up":  # nobody has an account yet
@@ -146,7 +147,7 @@ def row_line(row: Row, width: int, picture: Picture) -> Line:
     if width >= WIDE:
         line.append((f"{of.journaled:>10}", ""))
     line += [
-        (f"{of.sent:>9}{taken(of.tcp):>9}", ""),
+        (f"{of.sent:>9}{'-' if sink else taken(of.tcp):>9}", ""),
         (f"{of.waiting:>8}", "warn" if of.waiting else ""),
         (f"{words.since(of.oldest, picture.now) if of.waiting else '-':>8}", ""),
         (f"{of.held:>7}", "bad" if of.held else ""),

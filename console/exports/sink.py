@@ -200,6 +200,7 @@ class Sink(TallyingExport[S]):
         oldest = (self._pending[0].wall if self._pending else self._oldest) if waiting else None
         peer = PeerState(
             address=self.target,
+            sink=True,
             connected=not self._down,
             since=self._since,
             reason=self._down,

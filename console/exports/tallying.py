@@ -220,6 +220,7 @@ class TallyingExport(Export[S]):
         journaled, taken, skipped = (counts.get(name, 0) for name in ("journaled", "taken", "skipped"))
         return PeerState(
             address=cursor.peer,
+            sink=True,
             connected=False,
             since=self._since,
             reason=FORMER,

@@ -103,13 +103,15 @@ class PeerState(Struct, frozen=True, kw_only=True):
     """Delivery to one peer. `journaled >= sent >= tcp`; counts are passings."""
 
     address: str
+    sink: bool = False
+    """A file or a printer: no TCP takes what it gets, and it says nothing."""
     connected: bool
     since: int
     reason: str = ""
     journaled: int = 0
     sent: int = 0
     tcp: int | None = 0
-    """None: this system does not tell what a peer has taken."""
+    """None: this system does not tell what a peer has taken, or it is a sink."""
     acked: int | None = None
     """None: the protocol does not acknowledge."""
     waiting: int = 0

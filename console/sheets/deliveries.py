@@ -91,19 +91,20 @@ def _stopped(settings: "ExportSettings", peers: Iterable[PeerState]) -> ExportSt
 def _saved(cursor: Cursor, why: str, newest: int) -> PeerState:
     """What was on its way when the export ended was not seen to be taken: it waits."""
     counts = cursor.counts
-    by_tcp = "taken" not in counts  # a file and a printer are no peers on a network
-    sent = counts.get("tcp" if by_tcp else "taken", 0)
+    sink = "taken" in counts
+    sent = counts.get("taken" if sink else "tcp", 0)
     unmapped, skipped = counts.get("unmapped", 0), counts.get("skipped", 0)
     journaled, held = counts.get("journaled", 0), len(cursor.held)
     behind = f"; passings beyond #{cursor.sent} are not in it" if newest > cursor.sent else ""
     return PeerState(
         address=cursor.peer,
+        sink=sink,
         connected=False,
         since=0,
         reason=f"{why}: as it was saved last{behind}",
         journaled=journaled,
         sent=sent,
-        tcp=sent if by_tcp else None,
+        tcp=None if sink else sent,
         waiting=journaled - sent - held - unmapped - skipped,
         held=held,
         unmapped=unmapped,

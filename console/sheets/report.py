@@ -19,10 +19,6 @@ from console.timing.holes import in_words
 
 COLUMNS = ("OF", "PEER", "FIGURE", " COUNT", "NOTE")
 
-NO_TCP = ("csv", "tape", "")
-"""Types of exports to files and printers; empty: of what is no longer in the settings, where only of these there is no
-figure."""
-
 MISMATCH = "DOES NOT ADD UP"
 """Begins the note of a row that shows a fault of ours."""
 
@@ -135,8 +131,7 @@ def _exports(deliveries: Deliveries, sources: Sources) -> Iterator[Line]:
             yield Line(of=export.name, peer=ABSENT, figure="journaled", count=_alone(export), note=_nobody(export))
         for peer in (*export.peers, *export.former):
             tell = None if tells is None else tells[export.name, peer.address]
-            by_tcp = peer.tcp is not None or export.type not in NO_TCP
-            yield from _peer(export.name, peer, tell, sources.now, by_tcp=by_tcp)
+            yield from _peer(export.name, peer, tell, sources.now)
 
 
 def _alone(export: ExportState) -> str:
@@ -147,7 +142,7 @@ def _nobody(export: ExportState) -> str:
     return "; ".join(filter(None, ("nobody has come yet", export.reason)))
 
 
-def _peer(export: str, peer: PeerState, tell: int | None, now: int, *, by_tcp: bool) -> Iterator[Line]:
+def _peer(export: str, peer: PeerState, tell: int | None, now: int) -> Iterator[Line]:
     name = f"{export} {peer.address}"
 
     def line(figure: str, count: int | None, note: str = "", mark: str = "", nothing: str = UNKNOWN) -> Line:
@@ -159,8 +154,8 @@ def _peer(export: str, peer: PeerState, tell: int | None, now: int, *, by_tcp: b
     wrong = mismatch(peer)
     yield line("journaled", peer.journaled, wrong or f"= {_sum(peer)}", "bad" if wrong else "")
     yield line("sent", peer.sent, peer.reason if not peer.connected else "")
-    told = "" if peer.tcp is not None or not by_tcp else "this system does not tell what a peer has taken"
-    yield line("tcp", peer.tcp, told, nothing=UNKNOWN if by_tcp else ABSENT)
+    told = "" if peer.tcp is not None or peer.sink else "this system does not tell what a peer has taken"
+    yield line("tcp", peer.tcp, told, nothing=ABSENT if peer.sink else UNKNOWN)
     yield line("acked", peer.acked, "the protocol does not acknowledge" if peer.acked is None else "", nothing=ABSENT)
     oldest = "" if peer.oldest is None else f"the oldest for {age(now - peer.oldest)}"
     yield line("waiting", peer.waiting, oldest)

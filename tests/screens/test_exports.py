@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from console.control import messages as m
-from console.model import SECOND, Option, PeerState, Selection, Sheet
+from console.model import SECOND, ExportState, Option, PeerState, Selection, Sheet
 from screens.commands import CommandError
 from screens.deck import Deck
 from screens.picture import zone_of
@@ -173,6 +173,25 @@ async def test_a_line_is_shown_to_its_end(socket: Path) -> None:
     async with console_on(socket, engine) as console:
         await console.press("x", "down", "enter")
         await console.sees('> [{"Chip":1204,"Moment":', '\n  Type":2,"Source":"chute"}]\\r')
+
+
+async def test_a_file_has_no_tcp_and_no_conversation(socket: Path) -> None:
+    engine = FakeEngine()
+    file = PeerState(address="/day/log.csv", sink=True, connected=True, since=0, journaled=7, sent=7, tcp=None, acked=7)
+    log = ExportState(
+        name="log", type="csv", where="/day/log.csv", state="up", journaled=7, sent=7, tcp=None, peers=(file,)
+    )
+    engine.changes["exports"] = (log,)
+    async with console_on(socket, engine) as console:
+        await console.press("x")
+        await console.sees(">log")
+        lines = [line.split() for line in console.lines if "log" in line]
+        assert next(line for line in lines if line[0] == ">log")[1:5] == ["UP", "7", "-", "0"]
+        assert next(line for line in lines if line[0] == "/day/log.csv")[1:5] == ["connected", "7", "-", "0"]
+        await console.press("enter")
+        await console.sees("DELIVERY TO /day/log.csv", "7 sent      taken by it", "7 acknowledged  on the disk")
+        assert "TCP" not in console.text
+        assert not [call for _, call in engine.calls if isinstance(call, m.GetPeer)]
 
 
 async def test_figures_that_do_not_add_up_are_not_hidden(socket: Path) -> None:
