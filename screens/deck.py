@@ -103,8 +103,10 @@ class Deck(Acts):
         Asked here, where keys come in one after the other: a slow line delivers `:` and what follows it in one packet,
         and by the time a widget were asked about the letters, bindings would be behind.
         """
-        if isinstance(event, Key) and not event.is_forwarded and self._answers(event):
-            return
+        if isinstance(event, Key) and not event.is_forwarded:
+            await self.orders.settled()
+            if not self.screen_stack or self._answers(event):  # or the console has closed meanwhile
+                return
         await super().on_event(event)
 
     def _answers(self, event: Key) -> bool:

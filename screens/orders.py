@@ -2,7 +2,8 @@
 arguments, whether one really wants to) is asked here; what came of it is always said."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from console.control.client import AskedError, Done, EngineGoneError, RefusedError
 from console.model import CommandInfo, DeviceState
@@ -16,12 +17,26 @@ from screens.menu import keyed
 Again = Callable[[str], None]
 """Opens the form once more, with the reason."""
 
+HELD = 0.5
+"""Seconds for which keys wait for the question that a command may bring. The engine asks without asking the device."""
+
 
 class Orders:
     """Sends commands for the operator at `desk`."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._answered = asyncio.Event()
+        """The engine has answered the last command: a question that it brings is open."""
+        self._answered.set()
+
+    async def settled(self) -> None:
+        """Wait for the question that the last command may bring: who types on, types its answer, and a name must not be
+        taken for commands meanwhile. A command that takes longer than `HELD` brings none."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HELD):
+                await self._answered.wait()
+        self._answered.set()
 
     def pressed(self, device: DeviceState, key: str) -> bool:
         """A key was pressed on the tab of `device`. False: it gives no command there."""
@@ -42,13 +57,25 @@ class Orders:
         else:
             self.send(device, info.words)
 
-    def send(self, device: str, words: str, again: Again | None = None) -> None:
-        """Send a command, once what it may do has been agreed to. Where it is refused and the operator has not gone on
-        to something else, `again` is told why."""
+    def send(self, device: str, words: str, again: Again | None = None, yes: str = "") -> None:
+        """Send a command, once what it may do has been agreed to (`yes`: the name that was typed). Where it is refused
+        and the operator has not gone on to something else, `again` is told why."""
         self._desk.say(_note(device, words), "dim")
-        self._desk.do(self._send(device, words, again))
+        self._desk.do(self._settling(self._send(device, words, again, yes)))
 
-    async def _send(self, device: str, words: str, again: Again | None, yes: str = "") -> Done | str:
+    def _settling(self, work: Awaitable[Done | str]) -> Awaitable[Done | str]:
+        """`work`, with the keys held back until it is answered."""
+        answered = self._answered = asyncio.Event()
+
+        async def settle() -> Done | str:
+            try:
+                return await work
+            finally:
+                answered.set()
+
+        return settle()
+
+    async def _send(self, device: str, words: str, again: Again | None, yes: str) -> Done | str:
         desk, presses = self._desk, self._desk.presses
         try:
             done = await desk.client.command(device, words, yes=yes)
@@ -58,8 +85,7 @@ class Orders:
                 return Done(text=f"{device}: {words} was not sent: it asks first; give it again", ok=False)
 
             def agreed(name: str = asked.name) -> None:
-                desk.say(_note(device, words), "dim")
-                desk.do(self._send(device, words, again, name))
+                self.send(device, words, again, name)
 
             confirm(desk, str(asked), asked.name if asked.typed else "", agreed)
             return ""
@@ -89,7 +115,7 @@ class Orders:
     def send_all(self, devices: list[str], words: str) -> None:
         """The same command for several devices at once, after one question."""
         self._desk.say(f"{words} to {len(devices)} devices ...", "dim")
-        self._desk.do(self._send_all(devices, words))
+        self._desk.do(self._settling(self._send_all(devices, words)))
 
     async def _send_all(self, devices: list[str], words: str, *, yes: bool = False) -> Done | str:
         async def one(device: str) -> Done | AskedError:

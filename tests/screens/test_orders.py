@@ -5,9 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from textual.events import Key
+from textual.keys import _character_to_key
 
 from console.control import messages as m
 from console.model import SECOND, CommandInfo, Flow, Job, Origin, Outcome, Phase, Retold, Sheet
+from screens import orders
 from screens.deck import Deck
 from tests.screens.conftest import Console, console_on, engine_at
 from tests.screens.fake_engine import COMMANDS, FakeEngine
@@ -122,6 +125,49 @@ async def test_a_form_never_opens_under_somebody_who_has_gone_on(socket: Path) -
         engine.free.set()
         await console.sees("the station says ERROR", "[ctl-45]")
         assert not console.deck.asking
+
+
+async def test_what_is_typed_ahead_of_a_question_answers_it(socket: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A name typed while the question is on its way: taken for commands, its letters would open other forms.
+    class Slow(FakeEngine):
+        came, free = asyncio.Event(), asyncio.Event()
+
+        async def answer(self, call: m.Call, who: str, console: int) -> m.Result:
+            if isinstance(call, m.Command):
+                self.came.set()
+                await self.free.wait()
+            return await super().answer(call, who, console)
+
+    monkeypatch.setattr(orders, "HELD", 60.0)
+    engine = Slow()
+    async with console_on(socket, engine) as console:
+        await console.press(*STATION, "M")
+        for key in [*"CLEAR", "enter", *"ctl-31", "enter", "]"]:
+            console.deck.post_message(
+                Key(_character_to_key(key) if len(key) == 1 else key, key if len(key) == 1 else None)
+            )
+        await engine.came.wait()  # the console takes no key meanwhile, and the pilot would wait for it
+        engine.free.set()
+        await console.sees("[ctl-45]")
+        assert [(call.words, call.yes) for call in sent(console)] == [
+            ("SET MODE CLEAR", ""),
+            ("SET MODE CLEAR", "ctl-31"),
+        ]
+
+
+async def test_keys_wait_but_a_moment_for_a_command_that_takes_long(
+    socket: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Deaf(FakeEngine):
+        async def answer(self, call: m.Call, who: str, console: int) -> m.Result:
+            if isinstance(call, m.Command):
+                await asyncio.Event().wait()
+            return await super().answer(call, who, console)
+
+    monkeypatch.setattr(orders, "HELD", 0.01)
+    async with console_on(socket, Deaf()) as console:
+        await console.press(*STATION, "k", "]")
+        await console.sees("[ctl-45]")
 
 
 async def test_choices_and_files_are_completed(socket: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
