@@ -15,9 +15,18 @@ exit status: 0 done; 1 tried and not done; 2 wrong command line; 3 wrong setting
 stdout is data, stderr is talk."""
 
 
+SEND = "act:send"
+"""What runs `racedeck send`."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `racedeck` with `argv` (None: of this process); returns the exit status."""
-    args = parser(argv).parse_args(argv)
+    top = parser(argv)
+    args, rest = top.parse_known_args(argv)
+    if rest and (args.run != SEND or any(word.startswith("-") for word in rest)):
+        top.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:  # argparse takes no words behind an option: `send start --yes start #WC 001`
+        args.words += rest
     module, _, function = args.run.partition(":")
     run: Callable[[argparse.Namespace], int] = getattr(import_module(f"console.commands.{module}"), function)
     try:
@@ -121,7 +130,7 @@ def parser(argv: Sequence[str] | None = None) -> argparse.ArgumentParser:
     )
     gun.add_argument("--device", default="", help="only the clock of this device")
 
-    send = command("send", "act:send", "send a command to a device, in the words of its manual")
+    send = command("send", SEND, "send a command to a device, in the words of its manual")
     send.add_argument("device")
     send.add_argument("words", nargs="*", metavar="COMMAND", help="none: list what the device takes")
     send.add_argument("--json", action="store_true", help="the answer as one JSON object")
