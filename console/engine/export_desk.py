@@ -1,5 +1,6 @@
 """Exports that operators add, change and remove while the engine runs: in the settings first, and then at once."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -46,12 +47,14 @@ class ExportDesk:
             )
         if not call.values:
             raise ValueError("nothing to change: give KEY=VALUE; an empty value brings the default back")
-        left = self._left_behind(settings, call.values)
-        if asks := self._asks(call.name, call.yes, left or "They may connect again at once."):
-            return asks
-        if left and call.yes != call.name:
-            return m.Asks(question=left, name=call.name, typed=False)
         values = typed(settings.type, call.values)
+        left = self._left_behind(settings, call.values)
+        asks = self._asks(call.name, call.yes, left or "They may connect again at once.")
+        if not asks and left and call.yes != call.name:
+            asks = m.Asks(question=left, name=call.name, typed=False)
+        if asks:  # but not about what cannot be
+            await asyncio.to_thread(lambda: self._file(tries=True).change(call.name, values))
+            return asks
         await self._rewrite(lambda file: file.change(call.name, values), who)
         now = {option.key: option for option in options(settings.type, self._settings(call.name))}
         told = ", ".join(f"{key} {now[key].value or '(none)'}" for key in call.values)
@@ -119,12 +122,14 @@ class ExportDesk:
         return m.Asks(question=question, name=name, typed=True)
 
     async def _rewrite(self, change: "Callable[[SettingsFile], Settings]", who: str) -> None:
+        await self._engine.rewrite(lambda: change(self._file()), who)
+
+    def _file(self, *, tries: bool = False) -> "SettingsFile":
         from console.engine.rewrite import (
             SettingsFile,
         )  # tomlkit takes its time to import, and most races never need it
 
-        engine = self._engine
-        await engine.rewrite(lambda: change(SettingsFile(engine.config_file, engine.as_read)), who)
+        return SettingsFile(self._engine.config_file, self._engine.as_read, tries=tries)
 
     def _settings(self, name: str) -> "ExportSettings":
         found = next((one for one in self._engine.settings.exports if one.name == name), None)

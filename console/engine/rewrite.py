@@ -31,8 +31,10 @@ class SettingsFile:
     """The settings at `path`. Every change raises SettingsError where it cannot be made, and then nothing was written;
     its result is what the file says now, checked."""
 
-    def __init__(self, path: Path, known: Settings) -> None:
+    def __init__(self, path: Path, known: Settings, *, tries: bool = False) -> None:
         self._path = path
+        self._tries = tries
+        """Only see whether it can be done."""
         self._known = known
         """What the engine has read; what was typed into the file since is not taken up along the way."""
         self._real = Path(os.path.realpath(path))
@@ -123,6 +125,8 @@ class SettingsFile:
         settings = parse(self._path, new.encode())
         if done != wanted and (exports or done != {key: wanted[key] for key in wanted if key != "export"}):
             raise self._by_hand()
+        if self._tries:
+            return settings
         try:
             self._write(raw, new.encode())
         except OSError as error:

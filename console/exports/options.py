@@ -4,7 +4,7 @@ import ast
 import inspect as source
 import textwrap
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any
@@ -56,10 +56,14 @@ def shown(value: object) -> str:
         case tuple() | list():
             return ",".join(map(str, value))
         case dict():
-            return ",".join(f"{key}={one}" for key, one in value.items())
+            return ",".join(f"{key}={one}" for key, some in value.items() for one in _each(some))
         case float():
             return f"{value:g}"
     return ascii(value)[1:-1] if isinstance(value, str) and not value.isprintable() else str(value)
+
+
+def _each(value: object) -> Sequence[object]:
+    return value if isinstance(value, tuple | list) else (value,)
 
 
 _OWN = 3.5
@@ -101,10 +105,13 @@ def _value(expected: inspect.Type | None, text: str) -> Any:
                 return float(text)
         case inspect.VarTupleType():
             return [part.strip() for part in text.split(",") if part.strip()]
-        case inspect.DictType():
+        case inspect.DictType(value_type=held):
             parts = [part.partition("=") for part in text.split(",") if part.strip()]
             if all(key.strip() and sign for key, sign, _ in parts):
-                return {key.strip(): one.strip() for key, _, one in parts}
+                found = [(key.strip(), one.strip()) for key, _, one in parts]
+                if isinstance(held, inspect.VarTupleType):
+                    return {name: [one for key, one in found if key == name] for name, _ in found}
+                return dict(found)
         case inspect.UnionType(types=types):
             for one in types:
                 if not isinstance(found := _value(one, text), str):
@@ -127,8 +134,9 @@ def _expects(expected: inspect.Type) -> str:
             return "a number" + _range(low, high)
         case inspect.VarTupleType():
             return "words, with commas"
-        case inspect.DictType():
-            return "NAME=VALUE, with commas"
+        case inspect.DictType(value_type=held):
+            more = ", for each VALUE of a NAME" if isinstance(held, inspect.VarTupleType) else ""
+            return f"NAME=VALUE, with commas{more}"
         case inspect.UnionType(types=types):
             return " or ".join(_expects(one) for one in types if not isinstance(one, inspect.NoneType))
     return ""

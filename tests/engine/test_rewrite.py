@@ -10,7 +10,7 @@ import pytest
 from console.config import Settings, SettingsError, load
 from console.engine.rewrite import SettingsFile
 from console.exports import EXPORTS
-from console.exports.options import options, typed
+from console.exports.options import options, shown, typed
 
 TEXT = """\
 # of the club
@@ -214,6 +214,13 @@ def test_words_of_the_operator_become_values() -> None:
         "devices": None,
         "kinds": ["place", "punch"],
     }
+    sources = "10.0.0.5=chute, 10.0.0.6=start, 10.0.0.5=start"
+    assert typed("thcom-server", {"sources": sources}) == {
+        "sources": {"10.0.0.5": ["chute", "start"], "10.0.0.6": ["start"]}
+    }
+    assert shown({"10.0.0.5": ("chute", "start"), "10.0.0.6": ("start",)}) == (
+        "10.0.0.5=chute,10.0.0.5=start,10.0.0.6=start"
+    )
     assert typed("template", {"line": "{bib};{time:%H:%M}\\r\\n"}) == {"line": "{bib};{time:%H:%M}\r\n"}
     assert typed("nothing", {"batch_interval": "1"}) == {"batch_interval": "1"}
     assert typed("tsv1", {"batch_interval": "soon"}) == {"batch_interval": "soon"}

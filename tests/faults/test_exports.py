@@ -48,6 +48,10 @@ async def test_an_export_from_the_command_line(tmp_path: Path) -> None:
             )
             assert "Nothing was changed; to do it all the same, add --yes scoring" in ran.err
             before = one.config.read_text()
+            ran = await one.racedeck("export", "set", "scoring", "batch_interval=soon")
+            assert ran.status == Exit.REFUSED
+            assert "batch_interval must be a number" in ran.err, "what cannot be is not asked about"
+            assert one.config.read_text() == before
             ran = await one.racedeck("export", "set", "scoring", "batch_interval=1.5", "--yes", "scoring")
             assert (ran.status, ran.err) == (Exit.OK, "export scoring: batch_interval 1.5\n")
             assert one.config.read_text() == before + "batch_interval = 1.5\n"
