@@ -52,7 +52,7 @@ def no_utc(passing: Passing) -> Hold:
 HELD_SHOWN = 50
 """Held passings that an export names one by one."""
 
-UNKNOWN = Hold("held before the restart", releasable=True)
+UNKNOWN = Hold("held before, and not looked at since", releasable=True)
 """Until it is looked at again."""
 
 
