@@ -13,7 +13,8 @@ SHOWN = 8
 
 
 class Prompt:
-    """An open question. `key` takes a key press; it closes by itself on Enter and Esc."""
+    """An open question. `key` takes a key press; it closes by itself on Enter and Esc, and on Backspace where there is
+    nothing to take away."""
 
     def __init__(
         self,
@@ -37,6 +38,8 @@ class Prompt:
         self.answers = answers
         """The keys that answer it, for the footer."""
         self._at = len(text)
+        self._stays = secret or bool(text)
+        """Backspace empties it and no more: what is typed instead must not act as keys."""
         self._done = done
         self._complete = complete
         self._history = history if history is not None else []
@@ -56,7 +59,7 @@ class Prompt:
                 self._close()
             case "enter":
                 self._answer()
-            case "backspace" if not self.text:
+            case "backspace" if not self.text and not self._stays:
                 self._close()
             case "backspace":
                 self._replace(max(0, self._at - 1), self._at, "")

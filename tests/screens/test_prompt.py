@@ -24,6 +24,12 @@ def test_escape_and_backspace_on_nothing_close_without_an_answer() -> None:
     assert answers == []
 
 
+def test_backspace_held_down_leaves_no_question_that_came_with_an_answer_and_no_password() -> None:
+    for prompt in (Prompt("Server: ", lambda text: None, text="ab"), Prompt("PW: ", lambda text: None, secret=True)):
+        typed(prompt, *["backspace"] * 5, "x")
+        assert (prompt.open, prompt.text) == (True, "x")
+
+
 def test_history() -> None:
     history: list[str] = []
     for text in ("ack", "reload", "reload"):
