@@ -40,6 +40,8 @@ class Stack:
             name: known[name] if type(known.get(name)) is tab else tab(name) for name, tab in wanted.items()
         }
         self.front = self.tabs.index(front) if front in self.tabs else 0
+        if linked and self.view is self.its:  # opened to be configured, and now a tab
+            self.show(self.its)
 
     @property
     def tabs(self) -> list[View]:

@@ -37,7 +37,10 @@ KEPT = 10
 TICK = 1.0
 """Seconds after which due times are looked at again, whatever happens."""
 
-NO_PASSWORD = 'no password: write [its] password = "..." into secrets.toml (mode 0600), and `racedeck reload`'
+NO_PASSWORD = (
+    "no password: type it on the ITS tab (e, then S), or write [its] "
+    'password = "..." into secrets.toml (mode 0600), and `racedeck reload`'
+)
 
 
 class User(Protocol):

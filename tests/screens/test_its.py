@@ -252,6 +252,9 @@ async def test_without_a_link_there_is_no_tab_and_it_can_be_configured(socket: P
         }
         assert changes(console) == [m.SaveIts(values=values, password=SECRET)]
         await console.sees_no("NOT SAVED")
+        console.engine.changes["its"] = linked()
+        console.push()
+        await console.sees("[ITS]", "CONNECTION  LINKED")
         for key in ("up", "up", "up"):
             await console.press(":", key)
             assert SECRET not in console.text
