@@ -56,4 +56,4 @@ def of_test(count: int, device: str) -> str:
 
 def how_to_take_over(device: str) -> str:
     """What the operator can do about those that never arrived."""
-    return f"= shows them, + takes them over (racedeck take-over {device})"
+    return f"- shows them, + takes them over (racedeck take-over {device})"

@@ -125,7 +125,7 @@ async def test_five_hundred_and_twelve_lines_are_compared_with_the_journal(
             {"lines": 512, "punches": 512, "of this event": 412, "known": 409, "new": 3, "differ": 0},
         )
         assert reply.text.startswith(
-            "512 punches in the backup; 409 known; 3 in the backup that never arrived: = shows them, "
+            "512 punches in the backup; 409 known; 3 in the backup that never arrived: - shows them, "
             "+ takes them over (racedeck take-over ctl); 100 not of this event, which is 2026-11-20 00:00:0"
         )
         assert desk.told(Level.WARNING) == [reply.text]

@@ -411,7 +411,7 @@ async def test_a_download_says_what_the_journal_made_of_it(bench: Bench, monkeyp
     monkeypatch.setattr(bench.wire, "retold", retold)
     reply = await ask(bench.driver, "DOWNLOAD RUN 1")
     assert reply.data["new"] == 3
-    assert reply.text.endswith("57 known, 3 never arrived: = shows them, + takes them over (racedeck take-over start)")
+    assert reply.text.endswith("57 known, 3 never arrived: - shows them, + takes them over (racedeck take-over start)")
     assert bench.wire.told == [(Level.WARNING, reply.text)]
 
 
