@@ -83,6 +83,14 @@ class Source(ABC, Generic[Row]):
     mutable = False
     """What is known of a row may change."""
 
+    of = ""
+    """The only device whose rows it lists; empty: those of all."""
+
+    def fresh(self, count: int, *, filtered: bool) -> str:
+        """What came since the list was frozen. Newcomers are not looked at until they are followed again: only their
+        number is known, and that of all devices."""
+        return f"+{count} {'unfiltered' if filtered else 'of all devices' if self.of else 'new'}"
+
     def left_out(self, picture: Picture) -> str:
         """What the list does not show and how to see it, for its title."""
         return ""
@@ -231,15 +239,21 @@ class Listing(Generic[Row]):
         return max(0, len(self.rows) - self._height) if self.following else self._window.index(self._top)
 
     async def seek_problem(self, client: Client, step: int) -> str:
-        """Put the cursor on the next (1) or previous (-1) problem. What to tell the operator, empty if found."""
+        """Put the cursor on the next (1) or previous (-1) problem; from the newest row, which none is behind, on the
+        last one there is. What to tell the operator, empty if found."""
         row = self.current
-        found, looked = await self.source.seek(client, self.source.seq(row) if row is not None else 0, step)
+        at = self.source.seq(row) if row is not None else 0
+        if last := self.following and row is not None:
+            at, step = at + 1, -1
+        found, looked = await self.source.seek(client, at, step)
         if found is not None:
             self.goto(self.source.seq(found))
             return ""
         if looked is not None:
             return f"no problem up to #{looked}; / narrows the list"
-        return f"no {'later' if step > 0 else 'earlier'} problem"
+        if last:
+            return "no problem"
+        return "no later problem; N goes back" if step > 0 else "no earlier problem; n goes on"
 
     async def _page(self, *, after: int | None = None, before: int | None = None, limit: int) -> list[Row]:
         if self._client is None:
@@ -294,9 +308,7 @@ class Listing(Generic[Row]):
         if self.following:
             state = "following"
         else:
-            # With a filter the newcomers are not looked at until they are followed again: only their number is known.
-            fresh = max(0, newest - self.frozen_at)
-            state = f"FROZEN +{fresh} new" if not self.filter else f"FROZEN +{fresh} unfiltered"
+            state = f"FROZEN {self.source.fresh(max(0, newest - self.frozen_at), filtered=bool(self.filter))}".rstrip()
         title = f"{'>' if active else ' '}{self.source.title}  {state}"
         if self.filter:
             title += f"  / {words.clean(self.filter)}"

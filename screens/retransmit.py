@@ -68,6 +68,10 @@ class Retransmit(Passings):
         """What is not just the same again."""
         return [row for row in rows if row.passing.status is not Status.REPEAT]
 
+    def fresh(self, count: int, *, filtered: bool) -> str:
+        """What comes meanwhile is hardly ever part of it."""
+        return ""
+
     def survey(self, rows: list[Resolved], picture: Picture) -> str:
         """What the title says."""
         return f"/ {' '.join(WORDS)}"

@@ -164,14 +164,16 @@ async def test_passings_refuse_a_filter_for_frames(socket: Path) -> None:
 async def test_next_and_previous_problem(socket: Path) -> None:
     async with console_on(socket) as console:
         log = console.deck.stack.log.frames
-        await console.press("l", "N")
+        await console.press("l", "n")  # nothing is behind the newest row: the last problem there is
+        await console.sees(lambda: number(log) == 4171)
+        await console.press("end", "N")
         await console.sees(lambda: number(log) == 4171)
         await console.press("N")
         await console.sees(lambda: number(log) == 4074)
         await console.press("n")
         await console.sees(lambda: number(log) == 4171)
         await console.press("n")
-        await console.sees("no later problem")
+        await console.sees("no later problem; N goes back")
 
 
 async def test_a_place_without_a_bib_is_a_problem_until_its_other_half_tells(socket: Path) -> None:
