@@ -84,13 +84,13 @@ def status_lines(state: EngineState) -> list[str]:
 
 
 def _its_lines(its: ItsState, name: int, now: int) -> Iterator[str]:
-    """The link to ITS ONLINE TIMING, connection by connection."""
-    yield f"{'ITS':<{name}} {'STATE':<24} {'HEARD':>8} {'RECEIVED':>8} {'SENT':>8} {'ACKED':>8}  SERVER"
+    """The link to ITS ONLINE TIMING, connection by connection. What goes up is an export."""
+    yield f"{'ITS':<{name}} {'STATE':<24} {'HEARD':>8} {'RECEIVED':>8}  SERVER"
     for one in its.links:
         heard = "never" if one.heard is None else show_age(now - one.heard)
         word = device_word(one.state, one.retry_at, now)
         who = f"{one.serial} {one.role}"
-        yield f"{who:<{name}} {word:<24} {heard:>8} {one.received:>8} {one.sent:>8} {one.acked:>8}  {its.server}"
+        yield f"{who:<{name}} {word:<24} {heard:>8} {one.received:>8}  {its.server}"
         if one.reason and one.state != "linked":
             yield f"{'':<{name}} {one.reason}"
 
