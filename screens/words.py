@@ -115,12 +115,14 @@ def since(then: int | None, now: int) -> str:
 
 
 def drift(ns: int | None) -> str:
-    """Device clock minus engine clock: `+0.8s`, `-0.004s`; `?` where it is unknown."""
+    """Device clock minus engine clock: `+0.8s`, `-0.004s`, `+0s` where whole seconds are known; `?` where nothing is."""
     if ns is None:
         return "?"
     size = abs(ns)
     if size >= HOUR:
         return f"{'-' if ns < 0 else '+'}{size // HOUR}h{size // MINUTE % 60:02}"
+    if not ns % SECOND:
+        return f"{ns // SECOND:+}s"
     return f"{ns / SECOND:+.{3 if size < SECOND // 10 else 1}f}s"
 
 

@@ -16,12 +16,13 @@ from console.devices.driver import CommandError, DeviceSettings, Driver, Outlet,
 from console.devices.otimcon_backup import Backup
 from console.devices.otimcon_cards import Cards
 from console.devices.otimcon_commander import Commander
+from console.devices.otimcon_replies import clock
 from console.devices.otimcon_setup import Setup
 from console.devices.otimcon_station import ANSWER, OURS, Station
 from console.devices.otimcon_tickets import Tickets
 from console.devices.otimcon_workflow import Workflow
 from console.devices.otimcon_write import Write
-from console.model import CommandInfo, Heard, Order, Risk, Sheet, find
+from console.model import SECOND, CommandInfo, Heard, Order, Risk, Sheet, find
 
 BOOT = 2.5
 """Seconds that a board needs to start after a reset; what it gets meanwhile is lost (section 3)."""
@@ -97,6 +98,7 @@ class Otimcon(Driver[OtimconSettings]):
         self.station.lost()
         for workflow in self.workflows:
             workflow.lost()
+        self._say(ping="")
         return heard
 
     def _heard(self, piece: Piece[Record], wall: int) -> Heard:
@@ -120,6 +122,7 @@ class Otimcon(Driver[OtimconSettings]):
             facts=facts,
             flaw=piece.flaw or flaw,
             note="" if flaw else words_of.note(record),
+            clock=seconds * SECOND if isinstance(record, Time) and (seconds := clock(record)) is not None else None,
         )
 
     def _learn(self, record: Record, wall: int) -> None:

@@ -346,7 +346,8 @@ class Station:
         self._buffer[: 5 if job == "CONTROL" else 30] = bytes(5 if job == "CONTROL" else 30)
 
     def lost(self) -> None:
-        """The link is gone."""
+        """The link is gone, and whether it sleeps is anybody's guess."""
+        self._prompted, self._silent = None, False
         for listener in self._listeners:
             listener.hear(ConnectionError("the link was lost"))
 

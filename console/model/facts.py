@@ -90,6 +90,8 @@ class Heard(Struct, frozen=True, kw_only=True):
     """Why the frame is not good (`cut short`, `checksum: got 06B4, computed 06B3`); empty when it is."""
     note: str = ""
     """Something to tell the operator although the frame is good; becomes an incident."""
+    clock: int | None = None
+    """What the device's clock showed, where the frame is the answer to that question: ns as in `Basis.EPOCH`."""
 
 
 class Trouble(Struct, frozen=True):

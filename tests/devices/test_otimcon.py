@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from console.codecs import otimcon_records
 from console.devices import otimcon_station, otimcon_words
 from console.devices.otimcon import Otimcon
-from console.model import Basis, Heard, Kind, Origin, Reading
+from console.model import SECOND, Basis, Heard, Kind, Origin, Reading
 from console.simulators import otimcon_board
 from console.simulators.otimcon_card import Card
 from tests.devices.otimcon_cable import WALL, Cable, attended, driver_of, known, quick, until
@@ -372,10 +372,20 @@ def test_every_record_has_a_label() -> None:
 
 def test_the_half_line_of_a_lost_link() -> None:
     driver = driver_of()
+    driver.receive(b">\r\n", WALL)
     assert driver.receive(b"^31, 04 A1", WALL) == []
+    assert driver.facts["awake"] == "AWAKE"
     assert driver.lost() == [Heard(raw=b"^31, 04 A1", label="garbage", flaw="cut short")]
+    assert "awake" not in driver.facts  # nobody knows that of a station without a link
     driver.opened()
     assert readings(driver.receive(b"^31, 04 A1 B2 C3,1795170000$\r\n", WALL))
+
+
+def test_its_clock_is_told_when_it_was_asked() -> None:
+    frames = driver_of().receive(b"Time:1795169730,2026/11/20 10:15:30\r\n", WALL)
+    assert [frame.clock for frame in frames] == [1795169730 * SECOND]
+    frames = driver_of().receive(b"Time:2016/8/7 9:5:3\r\n", WALL)
+    assert [frame.clock for frame in frames] == [1470560703 * SECOND]
 
 
 def test_clock_differences() -> None:

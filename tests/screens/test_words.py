@@ -67,12 +67,13 @@ def test_unknown_and_zero_look_different() -> None:
     assert words.count(None) == "-"
     assert words.count(0) == "0"
     assert words.drift(None) == "?"
-    assert words.drift(0) == "+0.000s"
+    assert words.drift(0) == "+0s"
 
 
 def test_drift() -> None:
     assert words.drift(-4_000_000) == "-0.004s"
     assert words.drift(800_000_000) == "+0.8s"
+    assert words.drift(-7 * SECOND) == "-7s"
     assert words.drift(-2 * words.HOUR) == "-2h00"
 
 
