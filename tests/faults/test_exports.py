@@ -128,6 +128,7 @@ connect = "127.0.0.1:{here}"
 """
     async with plugged(port), engine(tmp_path, settings) as (one, client), at_work(device):
         await until_state(client, lambda state: export(state, "scoring").state == "down")
+        await until_state(client, lambda state: state.devices[0].state == "open", "the device is connected")
         device.send(3)
         await until_state(client, lambda state: export(state, "scoring").waiting == 3)
         moved = ("export", "set", "scoring", f"connect=127.0.0.1:{there}")
