@@ -20,22 +20,24 @@ def confirm(
     what: str = "the device name",
     act: str = "send it",
     dropped: str = DROPPED,
+    trouble: str = "",
 ) -> None:
     """Ask `question`, in as many lines as it takes. With a `name` exactly that must be typed, else `y`; then `agreed`
-    is called, and otherwise the operator is told that it was `dropped`. `what` the name is, and what
-    is done (`act`: a verb, and it or them), are said in the line where it is typed."""
+    is called, and otherwise the operator is told that it was `dropped`. `what` the name is, and what is done (`act`: a
+    verb, and it or them), are said in the line where it is typed. `trouble`: what was wrong with the answer before."""
 
     def answered(text: str) -> None:
         text = text.strip()
         if text == name or (not name and text in ("y", "Y")):
             agreed()
         elif name and text:
-            confirm(desk, f"{text} is not the name. {question}", name, agreed, what=what, act=act, dropped=dropped)
+            wrong = f"{text} is not the name. "
+            confirm(desk, question, name, agreed, what=what, act=act, dropped=dropped, trouble=wrong)
         else:
             desk.say(dropped)
 
     def above(width: int) -> list[Line]:
-        return [[(line, "bad")] for line in wrapped(f"!! {question}", width)]
+        return [[(line, "bad")] for line in wrapped(f"!! {trouble}{question}", width)]
 
     label = (
         f"Type {what} ({name}) to {act}, Esc to drop: "

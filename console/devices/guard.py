@@ -27,7 +27,8 @@ def question(words: str, device: str, risk: Risk, phase: Phase, clock: ClockStat
         said.append("A race is running.")
     if not said:
         return None
-    return Question(f"{words}: {' '.join(said)}", typed=racing)
+    does = f" ({risk.does})" if risk.does else ""
+    return Question(f"{words}{does}: {' '.join(said)}", typed=racing)
 
 
 def _sentence(text: str) -> str:

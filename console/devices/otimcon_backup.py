@@ -25,7 +25,7 @@ from console.model import SECOND, CommandInfo, Fact, Level, Order, Origin, Retol
 LINE_WITHIN = 5.0
 """Seconds for the next line to come. All of them take 6 s at 38400 baud, 25 s at 9600."""
 RING = 64
-"""Punches that the memory holds since 0.17: then the oldest are written over."""
+"""Punches after which the memory begins again since 0.17: then the oldest are written over."""
 EVERY = 16
 """Lines between two words about the progress."""
 SLACK = 60
@@ -169,7 +169,7 @@ class Backup(Workflow):
                 f"{others} not of this event, which is {date(download.first)} to {date(download.last)} on its clock"
             )
         if len(punches) >= RING and self.station.version != "0.16":
-            said.append(f"it holds {RING}: older ones are written over")
+            said.append(f"there may have been more: it begins again after {RING}")
         if turned:
             said.append(f"{turned} were off by 7 bytes: SET RESET_BACKUP was never given to this board")
         if memory.used and not punches:

@@ -47,8 +47,12 @@ class Commander(Workflow):
         if info is table.SET_TIME:
             return Risk(changes=True, sets_clock=not values)
         if info is table.RESET_BACKUP:
-            saved = self.driver.facts.get("backup", "it has not been read here")
-            return Risk(changes=True, destroys=f"{info.destroys}; its backup: {saved}")
+            saved = self.driver.facts.get("backup")
+            read = f"which was {saved}" if saved else "which has not been read here"
+            return Risk(changes=True, destroys=f"{info.destroys}, {read}")
+        if info is table.SET_CTRL:
+            now = self.driver.facts.get("control")
+            return Risk(changes=True, does=f"it is {now} now" if now else "")
         return table.risk(line, self.station.mode)
 
     async def run(self, info: CommandInfo, values: Sequence[str], order: Order) -> Reply:

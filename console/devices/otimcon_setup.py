@@ -159,7 +159,7 @@ class Setup(Workflow):
         if plan is None:
             return ""
         self.end()
-        return f"NEXT STATION after {plan.count} stations"
+        return f"NEXT STATION after {plan.count} station{'s' * (plan.count != 1)}"
 
     def unplugging(self) -> bool:
         """See Driver."""

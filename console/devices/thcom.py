@@ -126,7 +126,8 @@ class Thcom(Driver[ThcomSettings]):
     def risk(self, words: str) -> Risk:
         """What a command may do, its arguments checked; so none with a password ever gets further."""
         info = read(words)[0].info
-        return Risk(changes=info.changes, destroys=info.destroys, sets_clock=info.sets_clock)
+        does = info.help if info.words.startswith("#") else ""
+        return Risk(changes=info.changes, destroys=info.destroys, sets_clock=info.sets_clock, does=does)
 
     async def command(self, order: Order) -> Reply:
         """Send a command, and wait for its answer; or do what takes several."""

@@ -57,6 +57,8 @@ class Risk(Struct, frozen=True, kw_only=True):
     changes: bool = False
     destroys: str = ""
     sets_clock: bool = False
+    does: str = ""
+    """What it does, or does away with, where its words do not tell: `#WC 013`, of which nobody knows the numbers."""
 
 
 class Order(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ def test_in_a_race_a_change_needs_the_name() -> None:
     assert question("SET CTRL 31", "ctl", risk, Phase.TEST, NTP) is None
     asked = question("SET CTRL 31", "ctl", risk, Phase.RACE, NTP)
     assert asked == Question("SET CTRL 31: A race is running.", typed=True)
+    told = question("#WC 001", "start", Risk(changes=True, does="close the run"), Phase.RACE, NTP)
+    assert told == Question("#WC 001 (close the run): A race is running.", typed=True)
 
 
 @pytest.mark.parametrize("phase", list(Phase))

@@ -211,9 +211,10 @@ async def test_risks() -> None:
         assert driver.risk("RAW SET MODE CLEAR").destroys == CLEARS
         assert driver.risk("SET MODE READOUT").destroys == "its mode changes from CONTROL to READOUT"
         assert not driver.risk("SET MODE CONTROL").destroys
-        assert driver.risk("SET RESET_BACKUP").destroys.endswith("its backup: it has not been read here")
-        driver.facts["backup"] = "37 cards saved here"
-        assert driver.risk("SET RESET_BACKUP").destroys.endswith("its backup: 37 cards saved here")
+        assert driver.risk("SET RESET_BACKUP").destroys.endswith("in its backup, which has not been read here")
+        driver.facts["backup"] = "read 13:38, 37 punches"
+        assert driver.risk("SET RESET_BACKUP").destroys.endswith("in its backup, which was read 13:38, 37 punches")
+        assert driver.risk("SET CTRL 4").does == "it is 31 now"
         back = "mode changes to WRITER, and back to CONTROL afterwards: no punches meanwhile"
         assert driver.risk("WRITE INFO BAUER").destroys == back
         with pytest.raises(CommandError, match="1 to 250"):

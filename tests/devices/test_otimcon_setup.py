@@ -208,7 +208,7 @@ async def test_a_race_ends_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
         async with desk.plugged(control=45) as station:
             await until(lambda: "clock" in desk.state.facts)
             assert station.control == 45
-        assert desk.told(Level.WARNING) == ["ended, because a race begins: NEXT STATION after 1 stations"]
+        assert desk.told(Level.WARNING) == ["ended, because a race begins: NEXT STATION after 1 station"]
         assert desk.state.job is None
     assert controls(desk) == [31]
 

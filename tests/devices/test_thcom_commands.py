@@ -133,6 +133,8 @@ def test_what_is_dangerous_says_so() -> None:
     assert "ERASED" in driver.risk("#WC 005 12345").destroys
     assert "closed" in driver.risk("#WC 001").destroys
     assert driver.risk("SET CLOCK").sets_clock
+    assert driver.risk("#WC 001").does == "close the run"
+    assert not driver.risk("SET CLOCK").does  # its words tell
     for words in ("#WC 008 1", "#WP 001 5", "#SLR", "START LIST x", "#WC 013 1 1 C", "#WC 003 1", "#WC 010 0"):
         assert driver.risk(words).changes, words
     for words in ("#RP 025", "#DL 1", "#RT 1 1", "#PL x", "STATUS", "DOWNLOAD RUN 1"):

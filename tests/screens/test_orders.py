@@ -202,6 +202,8 @@ async def test_what_changes_a_device_in_a_race_needs_its_name(socket: Path) -> N
         await console.sees("!! SET TIME: A race is running.", "Type the device name (ctl-31) to send it", "WIRE")
         await console.type("ctl")
         await console.sees("!! ctl is not the name. SET TIME: A race")
+        await console.type("ctl-3")
+        await console.sees("!! ctl-3 is not the name. SET TIME: A race")
         await console.press("escape")
         await console.sees("dropped; nothing was sent")
         await console.press("T", "enter")
