@@ -23,6 +23,7 @@ from tests.faults.rig import (
     plugged,
     until_open,
     until_state,
+    until_true,
 )
 
 LINES = 150
@@ -109,10 +110,16 @@ async def _mended(event: Event, one: Engine, file: str) -> None:
         await until_state(client, lambda state: state.journal.check, "it has been checked")
         assert await one.dump("frames") == event.frames, file
         assert await one.dump("passings") == event.passings, file
-        said = " ".join([client.state.journal.check, *(text.text for text in await incidents(client))])
-        told = ("mended", "put back", "rebuilt", "damaged", "again", "anew")
-        assert any(word in said for word in told), (file, said)
-        if "was rebuilt" in said:
+
+        async def said() -> str:
+            return " ".join([client.state.journal.check, *(text.text for text in await incidents(client))])
+
+        async def told() -> bool:
+            text = await said()
+            return any(word in text for word in ("mended", "put back", "rebuilt", "damaged", "again", "anew"))
+
+        await until_true(told, f"what was wrong with {file}")
+        if "was rebuilt" in await said():
             kept = [path.read_bytes() for path in one.files.glob("journal.damaged-*")]
             assert file == "journal.sqlite-wal" or damaged in kept
         client.close()
@@ -129,7 +136,11 @@ async def test_a_database_that_is_no_more_is_rebuilt_and_kept_aside(tmp_path: Pa
         assert state.journal.frames == len(event.frames)
         assert await one.dump("frames") == event.frames
         assert await one.dump("passings") == event.passings
-        assert any("rebuilt from the flight log" in one.text for one in await incidents(client))
+
+        async def told() -> bool:
+            return any("rebuilt from the flight log" in one.text for one in await incidents(client))
+
+        await until_true(told, "it is said that it was rebuilt")
         (aside,) = one.files.glob("journal.damaged-*.sqlite")
         assert not aside.read_bytes().strip(b"\0")
         client.close()
