@@ -97,6 +97,8 @@ class Session:
         self._replies: list[bytes] = []
         self._decoder = Decoder()
         self._seen: dict[int, tuple[str, str, str]] = {}
+        self._repeated: set[int] = set()
+        """Numbers under which the newest frame was sent more than once: it may be acknowledged as often."""
 
     # --- what goes out ---
 
@@ -126,8 +128,9 @@ class Session:
     def write(self, now: float) -> bytes:
         """Everything that is to be written now."""
         out, self._replies = self._replies, []
-        for offer in self.under_way.values():
+        for number, offer in self.under_way.items():
             if now - offer.sent_at >= AGAIN_AFTER:
+                self._repeated.add(number)
                 out.append(self._sent(offer, now))
         while self._queue and len(self.under_way) < WINDOW:
             offer = self._queue[0]
@@ -137,6 +140,7 @@ class Session:
             self._queue.popleft()
             if offer.number is None:
                 self._next = 0 if self._next >= LAST_NUMBER else self._next + 1
+            self._repeated.discard(number)
             offer.raw = extended(number, offer.source, offer.destination, offer.data, protocol=offer.protocol)
             self.under_way[number] = offer
             out.append(self._sent(offer, now))
@@ -178,6 +182,8 @@ class Session:
                     events += self._arrived(frame, piece.raw, piece.flaw)
                 case Acknowledged(number) if number in LOGIN_NUMBERS.values() and number not in self.under_way:
                     pass  # that a frame of a login has arrived; the answer to it is another
+                case Acknowledged(number) if number in self._repeated and number not in self.under_way:
+                    pass  # the other acknowledgement of a frame that went again
                 case Acknowledged(number):
                     offer = self.under_way.pop(number, None)
                     odd = Odd(piece.raw, f"acknowledges frame {number:03}, which is not under way")

@@ -100,8 +100,8 @@ class Downlink(Export[DownlinkSettings]):
         self._written = 0
         self._last: int | None = None
         self._since = now()
-        self._down = ""
-        """Why it cannot be told anything."""
+        self._away = False
+        """It could not be told something, and has been told nothing since."""
         self._stir = asyncio.Event()
 
     # --- what is for it ---
@@ -205,18 +205,17 @@ class Downlink(Export[DownlinkSettings]):
         """False: the timer is not there."""
         try:
             self._records.its.write(self.settings.device, data)
-        except (ConnectionError, CommandError) as error:
-            if not self._down:
-                text = f"what the server sends for it waits until it is connected ({error}); what goes stale is held"
+        except (ConnectionError, CommandError):
+            if not self._away:
+                text = "it is not connected: what the server sends for it waits, and is held once it is stale"
                 self.desk.trouble(Level.WARNING, self.settings.device, text)
-                self._since = self.now()
-            self._down = str(error)
+                self._away, self._since = True, self.now()
             self.desk.changed()
             return False
         self._written += 1
         self._last = self.now()
-        if self._down:
-            self._down, self._since = "", self.now()
+        if self._away:
+            self._away, self._since = False, self.now()
             held = f"; held, as it went stale: {len(self._held)}" if self._held else ""
             self.desk.trouble(Level.NOTE, self.settings.device, f"it is told again what the server sends{held}")
         self.desk.changed()

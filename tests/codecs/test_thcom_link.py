@@ -153,6 +153,16 @@ def test_what_is_not_acknowledged_goes_again_and_then_the_link_is_given_up() -> 
     assert "000 was not acknowledged" in one.dead(now + AGAIN_AFTER)
 
 
+def test_what_went_twice_may_be_acknowledged_twice() -> None:
+    one = session()
+    one.offer(7, "10084", "P0000", "AK C")
+    one.write(0)
+    one.write(AGAIN_AFTER)
+    assert one.receive(2 * acknowledgement(0), AGAIN_AFTER) == [Delivered(7)]
+    (odd,) = one.receive(acknowledgement(1), AGAIN_AFTER)
+    assert isinstance(odd, Odd)
+
+
 def test_under_a_number_of_somebody_elses() -> None:
     """Two originators may give the same number: the second waits until the first is acknowledged."""
     one = session()
