@@ -137,7 +137,7 @@ def _taken(peer: PeerState) -> list[Line]:
     if peer.acked is None:
         acked = "it does not tell what is on paper" if peer.sink else "this protocol does not acknowledge"
     else:
-        acked = "on the disk, or printed as far as its command says" if peer.sink else "by the program itself"
+        acked = "on the disk" if peer.sink else "by the program itself"
     out.append([(f"{words.count(peer.acked):>9} acknowledged  ", ""), (acked, "dim")])
     if peer.resent:
         out.append(

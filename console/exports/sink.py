@@ -149,7 +149,7 @@ class Sink(TallyingExport[S]):
             self._busy_since = None
 
     def _hangs(self) -> None:
-        self.trouble(Level.ALARM, f"{self.target} has not answered for {HANGS:.0f} s; it is waited for")
+        self.trouble(Level.ALARM, f"{self.where} has not answered for {HANGS:.0f} s; it is waited for")
         self.desk.changed()
 
     async def _next(self) -> list[Row]:
@@ -183,7 +183,7 @@ class Sink(TallyingExport[S]):
 
     def _works(self) -> None:
         if self._down:
-            self.trouble(Level.NOTE, f"{self.target} takes rows again")
+            self.trouble(Level.NOTE, f"{self.where} takes rows again")
             self._down, self._since = "", self.now()
             self.desk.changed()
 
@@ -219,7 +219,7 @@ class Sink(TallyingExport[S]):
         return ExportState(
             name=self.settings.name,
             type=self.settings.type,
-            where=self.target,
+            where=self.where,
             state=word,
             reason=reason,
             paused_at=paused.since if paused else None,

@@ -68,6 +68,11 @@ class TallyingExport(Export[S]):
     def target(self) -> str:
         """What takes the rows, in a word or two; the address under which the cursor is kept."""
 
+    @property
+    def where(self) -> str:
+        """Where they go, for the operator."""
+        return self.target
+
     def why_not(self, passing: Passing) -> str:
         """Why `passing` is not for this export; empty: it is."""
         return self._chosen.why_not(passing)
@@ -91,7 +96,7 @@ class TallyingExport(Export[S]):
 
     async def _load(self) -> None:
         self._others = [one for one in self.desk.cursors(self.settings.name) if one.peer != self.target]
-        cursor = self.begun()
+        cursor = self.cursor()
         if cursor:
             self._start, self.place = cursor.start, cursor.sent
             self.marks = dict(cursor.counts)
@@ -121,10 +126,6 @@ class TallyingExport(Export[S]):
     def cursor(self) -> Cursor | None:
         """How far it is by the journal, which is safe; None: that knows nothing."""
         return next((one for one in self.desk.cursors(self.settings.name) if one.peer == self.target), None)
-
-    def begun(self) -> Cursor | None:
-        """Where it goes on at the start; None: nobody has begun it."""
-        return self.cursor()
 
     # --- how far it is ---
 

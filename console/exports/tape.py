@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from shlex import split
 from typing import ClassVar, Literal
-
-from msgspec import structs
+from zlib import crc32
 
 from console.codecs import tape
 from console.exports.export import ExportSettings
@@ -14,7 +13,7 @@ from console.exports.records import Records, Row
 from console.exports.resend import Again, as_range
 from console.exports.sink import Sink, SinkError
 from console.exports.steering import Leap
-from console.model import Act, Cursor, Passing, PeerState, Phase, Selection
+from console.model import Act, Passing, Phase, Selection
 
 JOB = 20
 """Rows of one job of a printer command: what is printed twice at most after a failure, or a kill."""
@@ -52,18 +51,21 @@ class TapeExport(Sink[TapeSettings]):
     """Prints what is known of each passing when it comes, and what becomes known later as lines of its own: nothing is
     held for a bib, an edit is not held for its undo time. Phases and guns stand between them; each day has a head.
 
-    A command that ended well has printed, as far as it says; of a device, only what it has taken is known. What was
-    under way at a kill or a failure is printed again; every line says which passing it is about by its time and bib.
+    It is one tape, whichever printer prints it: one is replaced in the middle of a race. Sent is what a command
+    has ended well with, or a device has taken; what is on paper nobody tells. What was under way at a kill or a failure
+    is printed again; every line says which passing it is about by its time and bib.
     """
 
     settings_type = TapeSettings
+    acknowledges = False
 
     def __init__(self, settings: TapeSettings, desk: Records, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
         self.aside = "acts"
-        self.acknowledges = bool(settings.printer)
         self._printer: Printer = Command(settings.printer) if settings.printer else Device(settings.device)
         self._rows_at_once = JOB if settings.printer else 1
+        self._roll = crc32(self.where.encode())
+        """Another printer has a roll of its own."""
         self._tape = tape.Tape(desk.event_name, settings.width, desk.zone)
         self.again: Again | None = None
         """What the operator wants printed again."""
@@ -74,6 +76,11 @@ class TapeExport(Sink[TapeSettings]):
 
     @property
     def target(self) -> str:
+        """It is one tape."""
+        return "printer"
+
+    @property
+    def where(self) -> str:
         """The command, or the device file."""
         return self.settings.printer or self.settings.device
 
@@ -88,22 +95,6 @@ class TapeExport(Sink[TapeSettings]):
     def meant(self, row: Row) -> bool:
         """Of what operators did, phases and guns."""
         return row.word in ("phase", "gun") if isinstance(row, Act) else super().meant(row)
-
-    def begun(self) -> Cursor | None:
-        """The tape goes on where it was, whichever printer that was: a broken one is replaced in the middle of a race.
-        What another has printed is of its account."""
-        every = self.desk.cursors(self.settings.name)
-        last = max(every, key=lambda one: (one.sent, one.peer == self.target), default=None)
-        if last is None or last.peer == self.target:
-            return last
-        place = last.sent
-        aside = {"aside": last.counts.get("aside", 0)}
-        return Cursor(export=last.export, peer=self.target, start=place, sent=place, tcp=place, counts=aside)
-
-    def former(self, cursor: Cursor) -> PeerState:
-        """What another printer has printed; what waited for it goes to this one."""
-        state = super().former(cursor)
-        return structs.replace(state, journaled=state.sent + state.skipped, waiting=0)
 
     async def open(self) -> None:
         """Nothing is to be made ready: a printer shows what it is worth when it prints."""
@@ -122,7 +113,7 @@ class TapeExport(Sink[TapeSettings]):
             in_hand = self._in_hand = max((row.seq for row in some if isinstance(row, Passing)), default=0)
             self._given_up_by = ""
             try:
-                self.marks = {"day": await self._print(some, [])}
+                self._headed(await self._print(some, []))
             except SinkError:
                 self._in_hand = 0
                 if self._given_up_by:
@@ -180,7 +171,7 @@ class TapeExport(Sink[TapeSettings]):
                 break
         if some:
             begins = [] if again.counts["sent"] else [f"-- printed again: {as_range(again.what)}"]
-            self.marks = {"day": await self._print(some, begins)}
+            self._headed(await self._print(some, begins))
             self.resent += len(some)
             self.went_well()
         again.at = at
@@ -221,10 +212,14 @@ class TapeExport(Sink[TapeSettings]):
 
     # --- lines ---
 
+    def _headed(self, day: int) -> None:
+        """The roll has the head of this day."""
+        self.marks = {"day": day, "roll": self._roll}
+
     def _lines(self, rows: Sequence[Row]) -> tuple[int, list[str]]:
         """The day of the last of these rows, and their lines."""
         lines: list[str] = []
-        last = self.marks.get("day", 0)
+        last = self.marks.get("day", 0) if self.marks.get("roll") == self._roll else 0
         for row in rows:
             day = self._tape.day(row.wall)
             if day != last:

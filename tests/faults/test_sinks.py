@@ -80,12 +80,12 @@ async def test_each_row_is_in_the_files_once_whatever_is_killed_when(tmp_path: P
                 await one.kill()
         with closing(await one.start()) as client:
             await until_open(client)
-            await sender.flood(MANY - (KILLS - 2) * AT_ONCE)
+            await sender.flood(MANY)  # what a kill cut off on its way is nowhere
             last = f"{line(sender.number)[3:8].decode().strip()}"
             await until_state(client, lambda state: _newest_bib(one) == last and _all_written(state))
             assert await one.stop() == Exit.OK
         passings, frames = await one.dump("passings"), await one.dump("frames")
-        assert len(passings) >= MANY
+        assert len(passings) > MANY
 
         rows = cells(one.files / "rows.csv")
         dumped = (await one.racedeck("dump", "passings")).out
@@ -123,14 +123,14 @@ async def test_a_tape_goes_on_where_it_was(tmp_path: Path) -> None:
     async with plugged(port), engine(tmp_path, device(port) + settings) as (one, client), at_work(sender):
         await until_open(client)
         sender.send(30)
-        await until_state(client, lambda state: export(state, "tape").acked == 30)
+        await until_state(client, lambda state: export(state, "tape").sent == 30)
         assert (await one.racedeck("phase", "closed")).status == Exit.OK
         sender.send(30)
         await until_state(client, lambda state: export(state, "tape").journaled > 40)
         await one.kill()
         with closing(await one.start()) as again:
             await until_open(again)
-            await until_state(again, lambda state: export(state, "tape").acked == state.journal.passings)
+            await until_state(again, lambda state: export(state, "tape").sent == state.journal.passings)
             passings = [str(row["bib"]) for row in await one.dump("passings")]
     lines = paper.read_text().splitlines()
     printed = [line.split()[1] for line in lines if line.endswith("Start")]
