@@ -72,7 +72,8 @@ async def _fetch(args: argparse.Namespace, name: str, device: str) -> Sheet:
         return await rows.sheet(device, name)
     except RefusedError as error:
         known = "" if name in SHEETS else f"; there is {', '.join(SHEETS)}, and what a device keeps itself"
-        raise Failure(Exit.REFUSED, f"{error}{known}") from None
+        why = str(error) if device or not known else f"no sheet {name!r}"
+        raise Failure(Exit.REFUSED, f"{why}{known}") from None
     except LookupError as error:
         more = "" if name in SHEETS else "; what a device keeps itself takes a running engine"
         raise Failure(Exit.NO_ENGINE, f"{error.args[0]}{more}") from None

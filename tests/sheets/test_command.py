@@ -97,6 +97,12 @@ async def test_an_unknown_sheet_is_refused_with_those_there_are(run: Run) -> Non
     assert all(name in err for name in SHEETS)
 
 
+async def test_an_unknown_sheet_of_nothing_in_particular(run: Run) -> None:
+    status, _, err = await run("lips")
+    assert status == Exit.REFUSED
+    assert err.startswith("racedeck: no sheet 'lips'; there is report, ")
+
+
 async def test_without_an_engine_and_a_journal_it_is_said(run: Run) -> None:
     status, out, err = await run("laps", "chute", engine=False)
     assert (status, out) == (Exit.NO_ENGINE, "")
