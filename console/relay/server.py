@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from datetime import datetime
 
 from console.codecs.thcom_link import Extended
 from console.codecs.thcom_session import WINDOW, Arrived, Delivered, Event, Odd
@@ -30,6 +31,9 @@ LOOK_EVERY = 1.0
 
 MINUTE = 60 * SECOND
 """How often (ns) it is said at most that connections end without a login, and looked for rows to forget."""
+
+OLD = 10 * SECOND
+"""What has waited so long (ns) is announced to its receiver: software might take it for what happens now."""
 
 FAREWELL = 1.0
 """Seconds in which connections close when the relay stops."""
@@ -182,7 +186,8 @@ class Relay:
             if old:
                 reason = f"connected again, from {connection.host}: the newest counts"
                 self._data.say(old.login.source, f"connection from {old.host} closed", reason, now)
-            greeting = self._data.greet(serial, self._club.greeting(serial, user), now)
+            lines = [*self._club.greeting(serial, user), *self._announced(serial, now)]
+            greeting = self._data.greet(serial, lines, now)
             self._database.change(
                 "INSERT OR REPLACE INTO connections VALUES (?,?,?,?)", serial, connection.address, user, now
             )
@@ -195,6 +200,13 @@ class Relay:
         log.info("%s connected from %s as %s", serial, connection.address, user)
         connection.welcome(greeting, doubtful)
         self._fill(connection)
+
+    def _announced(self, serial: str, now: int) -> list[str]:
+        """That what comes next is not new, where that is so."""
+        waiting, oldest, *_ = self._data.figures(serial)
+        if oldest is None or now - oldest < OLD:
+            return []
+        return [f"#PL {waiting} KEPT SINCE {datetime.fromtimestamp(oldest // SECOND, self._club.zone()):%H:%M:%S}"]
 
     def gone(self, connection: Connection, reason: str) -> None:
         """A connection has ended."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import random
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -240,6 +241,22 @@ async def test_who_is_away_gets_it_later(tmp_path: Path) -> None:
             assert [frame.data for frame in pc.got[:4]] == GREETING
             await until(lambda: it.data.figures(PC)[0] == 0)
         assert it.data.figures(FINISH)[0] == 50
+
+
+async def test_who_gets_something_old_is_told_so_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "OLD", 0)
+    async with desk(tmp_path) as it, connected(it.port, START) as (start,):
+        start.say(M1)
+        await until(lambda: start.acknowledged == [M1])
+        async with connected(it.port, PC) as (pc,):
+            await until(lambda: pc.heard == [M1])
+            (line,) = pc.told[len(GREETING) :]
+            assert re.fullmatch(r"#PL 1 KEPT SINCE \d\d:\d\d:\d\d", line)
+            assert pc.got[len(GREETING)].data == line, "before it comes"
+            await until(lambda: it.data.figures(PC)[0] == 0)
+            await pc.leave()
+            await pc.join(it.port)
+            await until(lambda: pc.told[-len(GREETING) :] == GREETING)
 
 
 async def test_skipped_and_sent_after_all(tmp_path: Path) -> None:
