@@ -156,7 +156,8 @@ def _peer(export: str, peer: PeerState, tell: int | None, now: int) -> Iterator[
     yield line("sent", peer.sent, peer.reason if not peer.connected else "")
     told = "" if peer.tcp is not None or peer.sink else "this system does not tell what a peer has taken"
     yield line("tcp", peer.tcp, told, nothing=ABSENT if peer.sink else UNKNOWN)
-    yield line("acked", peer.acked, "the protocol does not acknowledge" if peer.acked is None else "", nothing=ABSENT)
+    silent = "" if peer.acked is not None or peer.sink else "the protocol does not acknowledge"
+    yield line("acked", peer.acked, silent, nothing=ABSENT)
     oldest = "" if peer.oldest is None else f"the oldest for {age(now - peer.oldest)}"
     yield line("waiting", peer.waiting, oldest)
     reasons = ", ".join(f"{count} {reason}" for reason, count in peer.reasons.items())
