@@ -14,6 +14,9 @@ from screens.view import Hints, View
 FILL_HOLES = {"timemachine": "start RETRANSMIT on the timer; live lines wait meanwhile"}
 """How the operator gets missing places out of a device, by its type."""
 
+UNTIMED = ("gsm-docking", "timemachine-clock")
+"""Types that time nobody: their tab has no list of passings, and more of what they say of themselves."""
+
 TALL = 30
 """Lines of the body from which on there is room for everything."""
 
@@ -42,14 +45,15 @@ class Device(View):
     def hints(self) -> Hints:
         """The keys that matter here."""
         first, _, problem = self.list_hints()
-        own = ("Tab", "pane"), ("b", "bib"), (".", "menu"), ("#", "tables")
+        timed: Hints = () if self._untimed else (("Tab", "pane"), ("b", "bib"))
+        own = *timed, (".", "menu"), ("#", "tables")
         return *own, first, problem, (":", "command"), ("?", "help")
 
     def fold(self) -> None:
         """Fold the menu, or unfold it."""
         self.folded = not self.folded if self.folded is not None else not self._auto_folded
 
-    _auto_folded = _unfolded = False
+    _auto_folded = _unfolded = _untimed = False
 
     def show_told(self) -> bool:
         """Show here what was told again, or hide it. False: this tab has no place for it."""
@@ -60,6 +64,8 @@ class Device(View):
         device = picture.device(self.name)
         if device is None:
             return [[(f"{self.name} is no longer in the settings", "warn")]]
+        if device.type in UNTIMED:
+            self._untimed, self.panes = True, [self.frames]
         head, foot = self.head(device, width, height, picture), self.foot(device, width, picture)
         head += self._menu(device, width, height - len(head) - len(foot), picture)
         room = max(0, height - len(head) - len(foot))
@@ -67,11 +73,13 @@ class Device(View):
 
     def head(self, device: DeviceState, width: int, height: int, picture: Picture) -> list[Line]:
         """What stands at the top."""
-        return [*_link(device, width, picture), *facts(device, width, 4 if height >= TALL else 2)]
+        return [*_link(device, width, picture), *facts(device, width, 4 if height >= TALL or self._untimed else 2)]
 
     def body(self, width: int, room: int, picture: Picture) -> list[Line]:
         """What comes in, in at most `room` lines: both lists, or the one in front where there is no room for two."""
         front = self.listing
+        if self._untimed:
+            return self.frames.lines(width, room, picture)
         if self._unfolded and room < BOTH and front is not None:
             return front.lines(width, room, picture)
         first = min(room, max(LEAST, room * 3 // 5))
@@ -122,13 +130,17 @@ def _link(device: DeviceState, width: int, picture: Picture) -> list[Line]:
         (f" since {words.clock(device.since, picture.zone)}  heard {words.since(device.heard, now)}", ""),
         (f"  {words.clean(device.where)}", "dim"),
     ]
-    counts: Line = [
-        (f"{words.plural(device.frames, 'frame')}  {words.plural(device.passings, 'passing')}  ", ""),
-        (f"{words.plural(device.repeats, 'repeat')}  ", ""),
-        (words.plural(device.flaws, "flaw") + "  ", "warn" if device.flaws else ""),
-        (words.plural(len(device.holes), "hole") + "  ", "bad" if device.holes else ""),
-        (f"drift {words.drift(device.drift)}", ""),
-    ]
+    flaws = (words.plural(device.flaws, "flaw") + "  ", "warn" if device.flaws else "")
+    counts: Line = [(words.plural(device.frames, "frame") + "  ", "")]
+    if device.type in UNTIMED:
+        counts.append(flaws)
+    else:
+        counts += [
+            (f"{words.plural(device.passings, 'passing')}  {words.plural(device.repeats, 'repeat')}  ", ""),
+            flaws,
+            (words.plural(len(device.holes), "hole") + "  ", "bad" if device.holes else ""),
+            (f"drift {words.drift(device.drift)}", ""),
+        ]
     out = [first, counts]
     return out + [[(text, words.role(device))] for text in words.wrapped(device.reason, width)[:3]]
 
@@ -140,7 +152,12 @@ def facts(device: DeviceState, width: int, most: int) -> list[Line]:
     for name, value in device.facts.items():
         if name == "strip":
             continue  # shown there
-        name, value = words.clean(name), words.fit(value, min(len(words.clean(value)), width - len(name) - 3))
+        name, value = words.clean(name), words.clean(value)
+        if len(name) + len(value) + 3 > width:
+            first, *rest = words.wrapped(f"{name} {value}", width)
+            out += [[(f"{name} ", "dim"), (first[len(name) + 1 :], "")], *([(line, "")] for line in rest)]
+            used = width
+            continue
         size = len(name) + len(value) + 3
         if used + size > width:
             out.append([])

@@ -1,5 +1,6 @@
 """The commands of a device as a block on its tab: lower case asks the device, capitals change it."""
 
+import re
 from collections.abc import Sequence
 
 from console.model import CommandInfo, Phase
@@ -70,12 +71,17 @@ def _block(commands: Sequence[CommandInfo], width: int, most: int) -> list[Line]
         [
             run
             for one in commands[row::deep]
-            for run in ((f" {one.key}  ", "key"), (words.fit(_name(one), size - 4), ""))
+            for run in ((f" {one.key}  ", "key"), (words.fit(_name(one, size - 4), size - 4), ""))
         ]
         for row in range(deep)
     ]
 
 
-def _name(command: CommandInfo) -> str:
-    """Its words; where the manual has only codes, what it does."""
-    return command.help if command.words.startswith("#") else command.words
+def _name(command: CommandInfo, width: int) -> str:
+    """Its words; where the manual has only codes, what it does, in as many whole words as fit."""
+    if not command.words.startswith("#"):
+        return command.words
+    said = re.split(r"[:,(]", command.help)[0].strip()
+    while len(said) > width and " " in said:
+        said = said.rpartition(" ")[0]
+    return said

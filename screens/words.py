@@ -115,7 +115,7 @@ def since(then: int | None, now: int) -> str:
 
 
 def drift(ns: int | None) -> str:
-    """Device clock minus engine clock: `+0.8s`, `-0.004s`, `+0s` where only whole seconds are known; `?`: nothing is."""
+    """Device clock minus engine clock: `+0.8s`, `-0.004s`, `+0s` where only whole seconds are known, `?`: nothing."""
     if ns is None:
         return "?"
     size = abs(ns)

@@ -26,7 +26,7 @@ def state() -> EngineState:
 
 def test_a_code_of_the_manual_gives_way_to_what_it_does(state: EngineState) -> None:
     low = "\n".join(map(plain, lines(COMMANDS, 80, Picture(state, 0))))
-    for text in ("v  serial, type ~", "e  read parameter", "r  recall a time ", "s  STATUS"):
+    for text in ("v  serial  ", "e  read parameter", "r  recall a time ", "s  STATUS"):
         assert text in low
     assert "#RP" not in low
     high = "\n".join(map(plain, lines(COMMANDS, 132, Picture(state, 0), high=True)))

@@ -395,3 +395,16 @@ async def test_what_was_told_again_is_a_list_to_walk_and_to_take_over(socket: Pa
         engine.sheets["ctl-31", "offered"] = Sheet(title="", columns=columns, rows=[])
         await console.press("+")
         await console.sees("nothing is offered of ctl-31")
+
+
+async def test_what_times_nobody_has_room_for_what_it_says_of_itself(socket: Path) -> None:
+    engine = FakeEngine()
+    status = "enabled, network, APN, server connected, login accepted, settings 1, signal 3 of 4"
+    engine.device("ctl-31", type="gsm-docking", facts={"type": "HL540", "GSM status": status, "server 1": "host 3000"})
+    async with console_on(socket, engine) as console:
+        await console.press(*STATION)
+        await console.sees("GSM status enabled, network", "signal 3 of 4", "server 1 host 3000", ">WIRE")
+        for untrue in ("PASSINGS", "drift", "0 holes", "b bib"):
+            assert untrue not in console.text
+        await console.press("tab", "b")
+        await console.sees("bibs are given on a list of passings")
