@@ -45,8 +45,6 @@ class ExportSettings(Struct, frozen=True, kw_only=True):
     """Leave out reads of type 1: they come before the runner is at the line. Types for scoring have it on."""
     newcomers: Literal["live", "all"] = "live"
     """What a client gets whose address is not known yet: what happens from now on, or everything."""
-    stale_after: float = 10.0
-    """Seconds after which an impulse that was not sent is held for the operator."""
 
     def named(self) -> Iterable[tuple[str, str]]:
         """Each key that names devices, with a device that it names."""

@@ -24,9 +24,11 @@ def options(kind: str, settings: ExportSettings | None = None) -> list[Option]:
     this type has, what all have. Raises LookupError."""
     shared = _order(ExportSettings)
     known = dict(sorted(_fields(kind).items(), key=lambda item: shared.get(item[0], _OWN)))
-    helps = _helps(export_class(kind).settings_type)
-    ways = export_class(kind).settings_type.ways
+    settings_type = export_class(kind).settings_type
+    ways = settings_type.ways
     absent = {*FIXED, *({"listen", "networks"} if "listen" not in ways else ()), *({"connect"} - {*ways})}
+    absent |= {*ExportSettings.choosing} - {*settings_type.choosing}
+    helps = _helps(settings_type)
     found = []
     for name, field in known.items():
         if name in absent:

@@ -34,6 +34,8 @@ from console.model import (
 class RawSettings(ExportSettings, frozen=True, kw_only=True):
     """Settings of a raw export. Raises ValueError, in words, for what it cannot do."""
 
+    choosing: ClassVar = ("devices",)
+
     pty: str = ""
     """Path of a symbolic link to a pseudo-terminal, instead of `listen`: other software opens it as a serial port."""
 

@@ -29,6 +29,8 @@ class ImpulseSettings(ExportSettings, frozen=True, kw_only=True):
 
     channels: dict[str, str] = field(default_factory=dict)
     """Device -> channel (`1`..`99`, `M1`..`M9`) on which its places, selects, punches and chip reads are impulses."""
+    stale_after: float = 10.0
+    """Seconds after which an impulse that was not sent is held for the operator."""
 
     def named(self) -> Iterable[tuple[str, str]]:
         """See ExportSettings."""

@@ -53,6 +53,8 @@ class DownlinkSettings(ExportSettings, frozen=True, kw_only=True):
     """Whose frames are for it, as the journal names the connection: a timer that is linked up has one of its own."""
     software: str = ""
     """The connection of this computer, on which everything of a source comes."""
+    stale_after: float = 10.0
+    """Seconds after which a time that was not written is held for the operator."""
 
     @property
     def elsewhere(self) -> bool:

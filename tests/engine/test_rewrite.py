@@ -207,10 +207,10 @@ def test_words_of_the_operator_become_values() -> None:
         "checksum": True,
     }
     assert typed(
-        "tsv1", {"networks": '["10.0.0.0/8"]', "stale_after": "2.5", "devices": "", "kinds": "place,punch"}
+        "tsv1", {"networks": '["10.0.0.0/8"]', "batch_interval": "2.5", "devices": "", "kinds": "place,punch"}
     ) == {
         "networks": ["10.0.0.0/8"],
-        "stale_after": 2.5,
+        "batch_interval": 2.5,
         "devices": None,
         "kinds": ["place", "punch"],
     }

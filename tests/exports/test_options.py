@@ -7,6 +7,7 @@ from msgspec import inspect
 
 from console.devices import DRIVERS, driver_class
 from console.exports import EXPORTS, OF_THE_LINK, export_class
+from console.exports.options import options
 
 SETTINGS = [
     *(export_class(kind).settings_type for kind in (*EXPORTS, *OF_THE_LINK)),
@@ -32,3 +33,11 @@ def test_only_ranges_are_left_to_the_types(settings: type) -> None:
         for one in types(field.type):
             told = {name: getattr(one, name, None) for name in ("pattern", "min_length", "max_length", "gt", "lt")}
             assert not any(told.values()), f"{field.name}: check it in __post_init__, in words"
+
+
+def test_only_what_a_type_can_do_is_offered() -> None:
+    raw, tsv1, server = ({one.key for one in options(kind)} for kind in ("raw", "tsv1", "thcom-server"))
+    assert raw == {"listen", "networks", "pty", "devices", "newcomers"}
+    assert {"kinds", "points", "events", "skip_first_seen"} <= tsv1
+    assert "stale_after" in server
+    assert "stale_after" not in tsv1
