@@ -28,9 +28,9 @@ class Dispatch:
         if not any(one.held for one in whom):
             raise ValueError(f"nothing is held for {call.peer or call.export}")
         count = act(list(call.passings), call.peer)
-        text = f"{count} held passings {'released' if call.action == 'release' else 'skipped'}"
+        text = f"held, and {'released' if call.action == 'release' else 'skipped'} now: {count}"
         if call.action == "release" and not call.passings and (left := export.state().held):
-            text += f"; {left} stay held, for they lack what the format needs"
+            text += f"; still held, as they lack what the format needs: {left}"
         self._say(Level.NOTE, call.export, f"{text} ({who})")
         return m.Done(text=text)
 

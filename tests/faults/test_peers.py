@@ -186,9 +186,9 @@ async def test_what_a_client_missed_for_too_long_is_held(tmp_path: Path) -> None
             state = await until_state(again, lambda state: export(state, "software").held == 7)
             assert export(state, "software").sent == 0
             assert second.lines == []
-            assert (await again.held("software", "release", tuple(range(1, 5)))).text == "4 held passings released"
+            assert (await again.held("software", "release", tuple(range(1, 5)))).text == "held, and released now: 4"
             await second.until(lambda: len(second.lines) == 4)
-            assert (await again.held("software", "skip")).text == "3 held passings skipped"
+            assert (await again.held("software", "skip")).text == "held, and skipped now: 3"
             state = await until_state(again, lambda state: export(state, "software").tcp == 4)
             assert export(state, "software").held == 0
             assert second.lines == [cp545_line(number).decode().strip() for number in range(1, 5)]

@@ -179,7 +179,7 @@ async def test_what_came_for_an_unplugged_timer_outlives_the_engine(tmp_path: Pa
             assert "held for wired timers, which are told frames: 1; what lacks nothing: `racedeck held" in ran.out
             assert "no peer 'nobody'" in (await one.racedeck("held", "its-to-finish", "skip", "--peer", "nobody")).err
             ran = await one.racedeck("held", "its-to-finish", "release")
-            assert (ran.status, ran.err) == (0, "1 held passings released\n")
+            assert (ran.status, ran.err) == (0, "held, and released now: 1\n")
             await until(lambda: START.encode() + b"\r\n" in cable.got, "what was released")
             await until_state(client, lambda state: writer(state).written == 2)
             await until_true(lambda: written(client, 2), "both are journaled as sent")
