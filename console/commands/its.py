@@ -38,7 +38,7 @@ async def _tap(listen: tuple[str, int], forward: tuple[str, int], path: Path) ->
         scribe = Scribe(path, on_stdout)
     except OSError as error:
         raise Failure(Exit.FAILED, f"{path}: cannot be written: {error.strerror}") from None
-    one = Tap(forward, scribe.put)
+    one, where = Tap(forward, scribe.put), ""
     try:
         where = await one.listen(*listen)
         print(f"listening on {where}; have the ITS program connect there. Ctrl-C ends it", file=sys.stderr)
@@ -51,7 +51,8 @@ async def _tap(listen: tuple[str, int], forward: tuple[str, int], path: Path) ->
         await one.close()
         await asyncio.to_thread(scribe.close)
         with contextlib.suppress(OSError):
-            print(f"\nconnections: {one.count}; recorded in {path}: racedeck its replay {path}", file=sys.stderr)
+            if where:
+                print(f"\nconnections: {one.count}; recorded in {path}: racedeck its replay {path}", file=sys.stderr)
     if scribe.trouble:
         raise Failure(Exit.FAILED, f"{path}: not all is in it ({scribe.lost} rows lost): {scribe.trouble}")
     return Exit.OK
