@@ -232,6 +232,7 @@ class About(Text):
                     "S: save it into the settings, the password into secrets.toml; the link connects anew",
                     "C: connection: connect anew, now",
                     "Tab: FRAMES or MATERIAL LIST; Enter: a frame byte by byte; ? again: all other keys",
+                    "HELD: it has gone stale, and waits for you: :release EXPORT sends it, :skip EXPORT never does",
                     "Port >0086: it came on the connection of 0086, which is linked up here, and not for this computer",
                 ],
             ),
