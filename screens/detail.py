@@ -55,11 +55,13 @@ class FrameDetail(Text):
         if self._detail is None:
             return [[(f"frame {self.seq} ...", "dim")]]
         detail, frame = self._detail, self._detail.frame
-        way = "from the device" if frame.direction is Direction.RX else f"sent by us ({frame.by or 'the engine'})"
+        ours = frame.direction is Direction.TX
+        way = f"sent by us ({frame.by or 'the engine'})" if ours else "from the device"
         out: list[Line] = [
             [(picture.rule(f"FRAME {frame.seq}  {frame.device}  {way}  {frame.label}", width), "head")],
             [
-                (f"arrived {words.clock(frame.wall, picture.zone, 6)} ({picture.state.timezone})  ", ""),
+                (f"{'sent' if ours else 'arrived'} {words.clock(frame.wall, picture.zone, 6)} ", ""),
+                (f"({picture.state.timezone})  ", ""),
                 (words.plural(len(frame.raw), "byte"), ""),
                 ("  a secret in it is masked" if frame.masked else "", "warn"),
             ],
@@ -71,6 +73,8 @@ class FrameDetail(Text):
         if detail.passings:
             out += [[], [(picture.rule("PASSINGS", width), "rule")]]
             out += [line for row in detail.passings for line in _passing(row, picture)]
+        if ours:
+            return out
         out += [[], [(picture.rule("WHERE IT WENT", width), "rule")]]
         for delivery in detail.deliveries:
             to: Line = [(f"#{delivery.passing:<8} {delivery.export:<12} {delivery.peer or '-':<16} ", "")]

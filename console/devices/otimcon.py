@@ -278,5 +278,10 @@ class Otimcon(Driver[OtimconSettings]):
 
     @classmethod
     def explain(cls, raw: bytes) -> dict[str, str]:
-        """See Driver."""
+        """See Driver. What we send is one of its commands, which no line of a station looks like."""
+        sent = raw.decode("ascii", "replace").strip()
+        fitting = [one for one in cls.commands if f"{sent} ".startswith(f"{one.words} ")]
+        if fitting:
+            one = max(fitting, key=lambda one: len(one.words))
+            return {"command": sent, "what": one.help}
         return words_of.explain(raw)

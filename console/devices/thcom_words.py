@@ -26,6 +26,7 @@ from console.codecs.thcom_records import (
     Time,
     Unknown,
 )
+from console.devices.thcom_commands import COMMANDS as SENT
 from console.devices.thcom_commands import SECRETS
 from console.devices.thcom_status import told
 
@@ -153,9 +154,18 @@ def _words(record: Record) -> dict[str, str]:
             setting = text.removeprefix("030 ") if name == "WP" else text
             secret = (name == "GP" or setting != text) and setting[:1].lower() in SECRETS
             arguments = {"arguments": "not shown" if secret else text} if text else {}
-            return {"message": f"#{name}: {COMMANDS.get(name, 'command')}", **arguments}
+            return {
+                "message": f"#{name}: {_done(text) if name == 'WC' else COMMANDS.get(name, 'command')}",
+                **arguments,
+            }
         case Unknown(text=text):
             return {"message": "not in THCOM08", "text": text}
+
+
+def _done(text: str) -> str:
+    """What a #WC carries out."""
+    known = (one.help for one in SENT if one.words.startswith(f"#WC {text[:3]}"))
+    return next(known, COMMANDS["WC"])
 
 
 def time_in_words(record: Time) -> str:

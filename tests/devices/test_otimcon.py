@@ -429,3 +429,8 @@ def test_explanations() -> None:
     assert Otimcon.explain(b"35, DE AD BE EF")["uid"] == "DEADBEEF"
     assert Otimcon.explain(b"\xff\x00")["flaw"] == "cut short"
     assert Otimcon.explain(b"") == {}
+    assert Otimcon.explain(b"GET TIME\n")["what"] == "read its clock, which shows whole seconds"
+    assert Otimcon.explain(b"WRITE CONTROL 251 20261120101530\n") == {
+        "command": "WRITE CONTROL 251 20261120101530",
+        "what": "write a punch to the next card",
+    }

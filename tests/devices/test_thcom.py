@@ -251,6 +251,8 @@ def test_settings_know_the_bauds() -> None:
 def test_settings_of_the_gsm_that_are_no_secret_are_shown() -> None:
     assert Thcom.explain(b"&P 030 4 online.itschrono.com\r\n")["value"] == "4 online.itschrono.com"
     assert Thcom.explain(b"#WP 030 5 3000\r\n")["arguments"] == "030 5 3000"
+    assert Thcom.explain(b"#WC 001\r\n")["message"] == "#WC: close the run"
+    assert Thcom.explain(b"#WC 099 1\r\n")["message"] == "#WC: carry out a command"
 
 
 def test_status_in_words_beside_the_value() -> None:

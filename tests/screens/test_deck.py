@@ -227,6 +227,15 @@ async def test_detail_of_a_frame(socket: Path) -> None:
         await console.sees("FRAMES  FROZEN")
 
 
+async def test_detail_of_a_frame_that_we_sent(socket: Path) -> None:
+    async with console_on(socket, FakeEngine(19)) as console:
+        await console.press("l", "enter")
+        await console.sees("FRAME 19  ctl-31  sent by us (anna)", "\nsent 09:30:19", "WHAT IT MEANS")
+        assert "WHERE IT WENT" not in console.text
+        await console.press("left")
+        await console.sees("FRAME 18", "arrived", "WHERE IT WENT")
+
+
 async def test_detail_says_why_there_is_none(socket: Path) -> None:
     async with console_on(socket, FakeEngine(12)) as console:
         await console.press("l", "enter")
