@@ -179,13 +179,13 @@ def _by_place(reads: list[tuple[str, int]]) -> dict[str, list[int]]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(PUSHED, max_size=25))
 def test_pushed(steps: list[str]) -> None:
     run(steps, push=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(PULLED, max_size=25))
 def test_pulled(steps: list[str]) -> None:
     run(steps, push=False)

@@ -539,7 +539,7 @@ def test_a_line_that_comes_after_a_late_undo_holds() -> None:
 
 
 TestBibs = Bibs.TestCase
-TestBibs.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestBibs.settings = settings(max_examples=150, stateful_step_count=30)
 
 
 def test_what_was_undone_stays_undone_beside_a_later_edit_after_a_restart() -> None:

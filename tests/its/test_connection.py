@@ -327,7 +327,7 @@ async def test_offers_need_a_link() -> None:
 cuts = st.lists(st.tuples(st.integers(1, 900), st.integers(1, 900)), max_size=12)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=cuts, lines=st.integers(1, 40))
 def test_cut_anywhere_both_sides_have_everything(cuts: list[tuple[int, int]], lines: int) -> None:
     """Bytes after which each connection is cut, down and up. What was not acknowledged goes again on the next."""

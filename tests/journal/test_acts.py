@@ -294,7 +294,7 @@ STEP = st.tuples(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(STEP, max_size=15))
 def test_counts_are_those_of_the_rows_whatever_was_done(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int, str | None, str]]

@@ -342,4 +342,4 @@ class Histories(RuleBasedStateMachine):
 
 def test_no_history_gives_a_number_twice(tmp_path: Path) -> None:
     Histories.directory = tmp_path / "0"
-    run_state_machine_as_test(Histories, settings=settings(max_examples=25, stateful_step_count=15, deadline=None))
+    run_state_machine_as_test(Histories, settings=settings(max_examples=25, stateful_step_count=15))

@@ -1,6 +1,6 @@
 import asyncio
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from screens.window import PAGE, ROOM, Window
@@ -93,7 +93,6 @@ async def test_looking_back_keeps_a_stretch_without_a_gap_and_bounded() -> None:
     assert rows.rows[-1] == numbers.highest
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 3 * PAGE), max_size=12), st.integers(1, 7))
 def test_followed_in_whatever_steps_nothing_is_missing_at_the_end(steps: list[int], keep: int) -> None:
     async def follow() -> None:

@@ -33,7 +33,7 @@ class Reconciled(Deliveries):
 
 
 TestReconciled = Reconciled.TestCase
-TestReconciled.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestReconciled.settings = settings(max_examples=40, stateful_step_count=40)
 
 
 class Memory(ListReader):
@@ -82,4 +82,4 @@ class ToldWhatIsWrong(Bibs):
 
 
 TestToldWhatIsWrong = ToldWhatIsWrong.TestCase
-TestToldWhatIsWrong.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+TestToldWhatIsWrong.settings = settings(max_examples=100, stateful_step_count=40)
