@@ -215,8 +215,8 @@ class NumberedAccount(Account):
         if upto < first:
             return 0
         before = [one for one in place.skipped if one[0] <= upto and one[1] >= first]
-        count = upto - place.sent.number - log.announcements(first, upto)
-        count -= sum(min(upto, last) - max(first, begun) + 1 for begun, last in before)
+        count = log.passings(first, upto)
+        count -= sum(log.passings(max(first, begun), min(upto, last)) for begun, last in before)
         place.skipped = [one for one in place.skipped if one not in before]
         before.append((first, upto))
         place.skipped.append((min(one[0] for one in before), max(one[1] for one in before)))

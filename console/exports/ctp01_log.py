@@ -106,9 +106,10 @@ class Log:
         """The highest number that was given to this passing, or before it; 0: none."""
         return self._order.upto(passing)
 
-    def announcements(self, first: int, last: int) -> int:
-        """How many of these numbers announce the location."""
-        return sum(passing == ANNOUNCEMENT and first <= number <= last for number, passing in self._late.items())
+    def passings(self, first: int, last: int) -> int:
+        """How many of these numbers are not the announcement of the location."""
+        announced = sum(passing == ANNOUNCEMENT and first <= number <= last for number, passing in self._late.items())
+        return last - first + 1 - announced
 
     def lines(self, first: int, last: int | None = None) -> Iterator[Line]:
         """From one number to another, or to the newest."""

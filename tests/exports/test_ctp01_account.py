@@ -4,7 +4,7 @@ import asyncio
 import sys
 import threading
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -110,7 +110,18 @@ STEPS = st.one_of(
 )
 
 
+OVER_AN_ANNOUNCEMENT: list[tuple[str, str | int | None]] = [
+    ("number", "Finish"),
+    ("write", "Finish"),
+    ("announce", "Finish"),
+    ("skip", 1),
+    ("lose", None),
+    ("skip", 1),
+]
+
+
 @given(st.lists(STEPS, max_size=80))
+@example(OVER_AN_ANNOUNCEMENT)
 def test_the_account_always_adds_up(steps: list[tuple[str, str | int | None]]) -> None:
     one, flight, end, seq = account(), Flight(0), 0, 0
     newest = dict.fromkeys(PLACES, 0)
