@@ -10,6 +10,9 @@ SAVE_EVERY = 0.25
 """Seconds between two checkpoints of a cursor, at least. What was sent since the last one is in doubt after a crash: it
 goes out again, or is held. A checkpoint goes with the next commit, and costs next to nothing."""
 
+MANY = 250
+"""Held passings for which there is as much time again in between: a cursor names them all, and is to fill no disk."""
+
 
 class Cursors:
     """Saves what a restart must know of the accounts, every so many seconds at most."""
@@ -25,7 +28,8 @@ class Cursors:
         address = account.address
         if address not in self._timers and _essence(account) != self._saved.get(address):
             self.save(account)
-            self._timers[address] = asyncio.get_running_loop().call_later(self._every, self._again, account)
+            pause = self._every * (1 + len(account.held) / MANY)
+            self._timers[address] = asyncio.get_running_loop().call_later(pause, self._again, account)
 
     def save(self, account: Account) -> None:
         """Save it now."""
