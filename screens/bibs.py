@@ -136,7 +136,8 @@ class Bibs:
         end = f"{GOES_OUT}{-(-left // SECOND)} s" if self._goes_out else ""
         said = words.fit(self._said, min(len(words.clean(self._said)), width - len(end) - 16))
         text = f"done: {said}{end}"
-        return [[(text, "good"), (words.fit("u undo", width - len(text), right=True), "key")]]
+        key = "Esc, u undo" if self._desk.asking else "u undo"  # a bib may be a u
+        return [[(text, "good"), (words.fit(key, width - len(text), right=True), "key")]]
 
 
 def passings_of(desk: Desk) -> Listing[Any] | None:
