@@ -3,7 +3,7 @@
 import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from console.exports.chosen import Chosen
 from console.exports.export import Export, ExportSettings
@@ -32,6 +32,7 @@ class TallyingExport(Export[S]):
     aside: str = ""
     acknowledges: bool = True
     """What was taken is known to be safe there."""
+    restates: ClassVar = True
 
     def __init__(self, settings: S, desk: Records, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)

@@ -104,6 +104,8 @@ async def test_lines_as_things_happen(tmp_path: Path) -> None:
             "sent",
             "came before this export",
         ]
+        await until(lambda: export.fate(row) == [("printer", "sent")])
+        assert export.restates, "nobody need be told what the tape says itself"
         desk.clock += DAY
         desk.add(bib="77", status=Status.CANCELLED, of=4)
         await until(lambda: export.state().sent == 3)
