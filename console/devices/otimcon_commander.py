@@ -115,7 +115,7 @@ class Commander(Workflow):
         if abs(after) > EXACT:
             text = f"its clock was NOT set right: it is {after:+} s off, and was {before:+} s off before; try again"
             return Reply(ok=False, text=text, data=data)
-        text = f"clock set: it was {before:+} s off and is {after:+} s now; it shows whole seconds"
+        text = f"clock set: it was {_off(before)} and is {_off(after)} now; it shows whole seconds"
         return Reply(ok=True, text=text, data=data)
 
     async def _set_clock(self, by: str) -> tuple[int, int]:
@@ -133,6 +133,10 @@ class Commander(Workflow):
         lasts = f"until the engine is restarted; keep_awake = {seconds:g} in the settings makes it last"
         done = f"a PING every {seconds:g} s" if seconds else "no PINGs: a low-power build will fall asleep"
         return Reply(ok=True, text=f"{done}, {lasts}", data={"seconds": seconds})
+
+
+def _off(seconds: int) -> str:
+    return f"{seconds:+} s off" if seconds else "right"
 
 
 def _told(answer: Sequence[Record]) -> str:
