@@ -58,6 +58,10 @@ class TimeMachineSettings(DeviceSettings, frozen=True, kw_only=True):
     """Whether its times count from the start or are the time of day: the lines do not tell (section 2.4)."""
 
 
+CUT_END = b"\x04END"
+"""How a line begins that says END OF RETRANSMIT."""
+
+
 class TimeMachine(Driver[TimeMachineSettings]):
     """One timer. At 7 data bits, bit 7 is masked: a pty or a bridge may hand the parity bit through."""
 
@@ -115,6 +119,8 @@ class TimeMachine(Driver[TimeMachineSettings]):
         """What the settings were found to be wrong in: a word setting, or `unreadable`."""
         self._event = self._event_before = ""
         self._retransmit = False
+        self._began = 0
+        """Wall ns of the START OF RETRANSMIT."""
         self._flows = False
         """A line has come, or a pause has ended."""
 
@@ -196,10 +202,15 @@ class TimeMachine(Driver[TimeMachineSettings]):
 
     def _heard(self, piece: Piece[codec.Record], wall: int) -> Heard:
         record, raw = piece.record, piece.raw
+        self._follow_timing()
         if record is None:
             flaw = self._flaw(piece)
             label = "garbage" if self._wrong else _label(raw, self.settings.data_bits == 7)
-            heard = Heard(raw=raw, label=label, flaw=flaw)
+            # No other line begins like this: what is left of an END line is enough to know that live lines follow.
+            ends = self._retransmit and not self._wrong and raw[:4] == CUT_END
+            if ends:
+                self._end_retransmit()
+            heard = Heard(raw=raw, label=label, flaw=flaw, facts=(RetransmitEnd(),) if ends else ())
         else:
             self._watch.read()
             self._wrong, self._flows = "", True
@@ -251,12 +262,19 @@ class TimeMachine(Driver[TimeMachineSettings]):
             case EventIs(event):
                 self._event = event
             case RetransmitBegin():
-                self._event_before = self._event_before if self._retransmit else self._event
+                if not self._retransmit:
+                    self._event_before, self._began = self._event, self._last
                 self._retransmit = True
             case RetransmitEnd():
                 self._end_retransmit()
         if self._event:
             self.facts["event"] = self._event
+
+    def _follow_timing(self) -> None:
+        """A retransmit is over when timing holds it for cut off, too: where its END line is lost, nothing else tells."""
+        told = self.outlet.retold() if self._retransmit else None
+        if told is not None and told.ended and told.since >= self._began:
+            self._end_retransmit()
 
     def _end_retransmit(self) -> None:
         if self._retransmit:

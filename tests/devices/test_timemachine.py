@@ -21,6 +21,7 @@ from console.model import (
     Kind,
     Order,
     Reading,
+    Retold,
     RetransmitBegin,
     RetransmitEnd,
     Start,
@@ -159,6 +160,46 @@ def test_a_retransmit_is_bracketed_and_the_event_before_it_comes_back() -> None:
     assert (driver.facts["state"], driver.facts["event"]) == ("FLOWING", "255")
     facts(driver, end)
     assert driver.facts["event"] == "255"
+
+
+@pytest.mark.parametrize("left", [b"\x04END", b"\x04END OF RETRANS"])
+def test_an_end_line_that_was_cut_short_ends_a_retransmit(left: bytes) -> None:
+    driver = machine()
+    facts(driver, vector("event_255") + vector("retransmit_begin") + b"\x00EVENT 007\r\n")
+    (cut, live) = driver.receive(left + vector("primary_first"), 0)
+    assert (cut.flaw, cut.facts) == ("cut short", (RetransmitEnd(),))
+    assert live.label == "PRIMARY"
+    assert (driver.facts["state"], driver.facts["event"]) == ("FLOWING", "255")
+    assert facts(driver, left + vector("primary_first"))[0] != RetransmitEnd()  # nothing is there to be ended
+
+
+@pytest.mark.parametrize("left", [b"\x04EN", b"\x84END"])
+def test_less_of_it_ends_nothing(left: bytes) -> None:
+    driver = machine()
+    facts(driver, vector("retransmit_begin") + left + vector("primary_first"))
+    assert driver.facts["state"] == "RETRANSMIT"
+
+
+def test_a_retransmit_is_over_when_timing_says_so() -> None:
+    class Timing(Wire):
+        newest: Retold | None = None
+
+        def retold(self) -> Retold | None:
+            return self.newest
+
+    timing = Timing()
+    driver = machine(timing)
+    line = vector("primary_first")
+    driver.receive(vector("retransmit_begin"), 5)
+    for told, state in (
+        (None, "RETRANSMIT"),
+        (Retold(since=4, first=1, last=1, ended=True), "RETRANSMIT"),  # the one before
+        (Retold(since=5, first=2, last=2), "RETRANSMIT"),
+        (Retold(since=5, first=2, last=2, ended=True), "FLOWING"),
+    ):
+        timing.newest = told
+        driver.receive(line, 6)
+        assert driver.facts["state"] == state
 
 
 def test_a_start_line_ends_a_retransmit_that_was_cut_off() -> None:
