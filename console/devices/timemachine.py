@@ -271,7 +271,7 @@ class TimeMachine(Driver[TimeMachineSettings]):
             self.facts["event"] = self._event
 
     def _follow_timing(self) -> None:
-        """A retransmit is over when timing holds it for cut off, too: where its END line is lost, nothing else tells."""
+        """A retransmit is over when timing holds it for cut off, too: without its END line, nobody else tells."""
         told = self.outlet.retold() if self._retransmit else None
         if told is not None and told.ended and told.since >= self._began:
             self._end_retransmit()
