@@ -12,7 +12,6 @@ from console.codecs.thcom_link import Dialect
 from console.links.address import parse_address, parse_network
 
 Count = Annotated[int, Meta(ge=1, le=100_000)]
-TypeCode = Annotated[str, Meta(pattern=r"^[1-9A-Z]$")]
 
 
 class RelaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,8 +31,13 @@ class RelaySettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     checksums: Literal["required", "lenient", "ignored"] = "lenient"
     keep: Annotated[int, Meta(ge=1000, le=10_000_000)] = 100_000
     """Rows of the DATA list; of older ones, those are forgotten that do not wait for their receiver."""
-    device_type: TypeCode = "1"
-    computer_type: TypeCode = "P"
+    device_type: str = "1"
+    computer_type: str = "P"
+
+    def __post_init__(self) -> None:
+        for key, code in (("device_type", self.device_type), ("computer_type", self.computer_type)):
+            if not re.fullmatch("[1-9A-Z]", code):
+                raise ValueError(f"{key} must be one digit from 1 to 9 or capital letter (got {code!r})")
 
     @property
     def dialect(self) -> Dialect:
