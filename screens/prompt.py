@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from screens.paint import Line
-from screens.words import clean, fit
+from screens.words import clean, fit, wrapped
 
 Options = Mapping[str, str]
 """What could be typed, each with what it does."""
@@ -114,7 +114,15 @@ class Prompt:
             out += [[(f"  {fit(word, size)}  ", "key"), (fit(what, width - size - 4), "")] for word, what in shown]
             if len(shown) < len(options):
                 out.append([(f"  ... and {len(options) - len(shown)} more", "dim")])
+        elif not self._beside(width):
+            out += [[(line, "dim")] for line in wrapped(" ".join(self.options), width)[:SHOWN]]
         return out
+
+    def _beside(self, width: int) -> str:
+        """Options without help, where they have room behind what is typed."""
+        text = "   " + " ".join(self.options)
+        fits = len(self.label) + len(self.text) + 1 + len(text) <= width
+        return text if self.options and fits and not any(self.options.values()) else ""
 
     def line(self, width: int) -> Line:
         """The question and what is typed, with the cursor in sight."""
@@ -129,6 +137,4 @@ class Prompt:
             (shown[at : at + 1] or " ", "cursor"),
             (shown[at + 1 :], ""),
         ]
-        if self.options and not any(self.options.values()):
-            line.append(("   " + " ".join(self.options), "dim"))
-        return line
+        return [*line, (self._beside(width), "dim")]

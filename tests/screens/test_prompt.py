@@ -59,3 +59,14 @@ def test_the_cursor_stays_in_sight() -> None:
     prompt.insert("x" * 200 + "END")
     assert plain(prompt.line(40)).rstrip().endswith("END")
     assert len(plain(prompt.line(40))) <= 40
+
+
+def test_choices_that_have_no_room_behind_what_is_typed_stand_above_it() -> None:
+    choices = dict.fromkeys((f"CHOICE-{number}" for number in range(8)), "")
+    for width, lines in ((200, 0), (60, 2)):
+        prompt = Prompt(":", lambda text: None, complete=lambda text: (text, choices))
+        typed(prompt, "C", "tab")
+        above, line = [plain(one) for one in prompt.above(width)], plain(prompt.line(width))
+        assert len(above) == lines
+        assert all(choice in " ".join([*above, line]) for choice in choices)
+        assert all(len(one) <= width for one in (*above, line.rstrip()))
