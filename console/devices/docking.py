@@ -174,6 +174,11 @@ class Docking(Driver[DockingSettings]):
             _laid(*values)
         return super().risk(words)
 
+    def check_file(self, words: str, text: str) -> None:
+        """See Driver."""
+        if find(self.commands, words)[0].words == "SET PASSWORD":
+            _password(text)
+
     async def command(self, order: Order) -> Reply:
         """Carry out a command."""
         info, values = find(self.commands, order.words)

@@ -164,6 +164,9 @@ class Driver(ABC, Generic[S]):
         info, _ = find(self.commands, words)
         return Risk(changes=info.changes, destroys=info.destroys, sets_clock=info.sets_clock)
 
+    def check_file(self, words: str, text: str) -> None:
+        """Raise CommandError where `text`, the file that goes with this command, cannot be what it wants."""
+
     def unplugging(self) -> bool:
         """Whether one device after the other is plugged in here, so that a link which ends is no alarm."""
         return False

@@ -73,9 +73,9 @@ class Manager:
         """Have `device` carry out `order`. Raises CommandError, or ConnectionError where it is not connected."""
         return await self._runner(device).command(order)
 
-    def risk(self, device: str, words: str) -> Risk:
-        """What a command may do. Raises as `command`."""
-        return self._runner(device).risk(words)
+    def risk(self, device: str, words: str, text: str = "") -> Risk:
+        """What a command may do, with the file `text`. Raises as `command`: nobody is asked about what will not do."""
+        return self._runner(device).risk(words, text)
 
     def write(self, device: str, raw: bytes, *, by: str) -> None:
         """Write `raw` to a device. Raises ConnectionError where it is not connected."""

@@ -186,6 +186,11 @@ class Otimcon(Driver[OtimconSettings]):
         info, values = find(self.commands, words)
         return self._workflow(info).risk(info, values)
 
+    def check_file(self, words: str, text: str) -> None:
+        """See Driver."""
+        info, values = find(self.commands, words)
+        self._workflow(info).check_file(info, values, text)
+
     def stop(self, by: str) -> list[str]:
         """See Driver."""
         return [stopped for workflow in self.workflows if (stopped := workflow.stop(by))]

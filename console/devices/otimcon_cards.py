@@ -101,11 +101,16 @@ class Cards(Workflow):
         """See Workflow: in another mode than WRITER it asks first."""
         return risk(self.station.mode)
 
+    def check_file(self, info: CommandInfo, values: Sequence[str], text: str) -> None:
+        """See Workflow: a list is whole and right, or nothing of it is written."""
+        if info.arguments == (_FILE,):
+            _rows(info, values, text)
+
     async def run(self, info: CommandInfo, values: Sequence[str], order: Order) -> Reply:
         """Check the whole list, then write it. Raises as `Workflow.run`."""
         if info.words == "WRITE CONTROL EACH":
             return await self._write(Batch(order, 1, "", None), enumerate(repeat(control(*values)), 1))
-        rows = (names if "INFO" in info.words else controls)(order.text, values[0])
+        rows = _rows(info, values, order.text)
         name = key(rows)
         run, done = await self._done(name)
         if info.words.endswith("AGAIN"):
@@ -192,6 +197,11 @@ class Cards(Workflow):
         }
         self._noted.append(body)
         self.outlet.note("card", body, by=batch.order.by)
+
+
+def _rows(info: CommandInfo, values: Sequence[str], text: str) -> list[Row]:
+    """The list `text`. Raises CommandError with the lines that cannot be written."""
+    return (names if "INFO" in info.words else controls)(text, values[0])
 
 
 async def _away(reader: Listener) -> None:

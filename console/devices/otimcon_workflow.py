@@ -31,6 +31,9 @@ class Workflow:
         ConnectionError."""
         raise NotImplementedError
 
+    def check_file(self, info: CommandInfo, values: Sequence[str], text: str) -> None:
+        """See Driver."""
+
     def risk(self, info: CommandInfo, values: Sequence[str]) -> Risk:
         """What one of `commands` may do with these arguments. Raises CommandError where they are malformed."""
         return Risk(changes=info.changes, destroys=info.destroys, sets_clock=info.sets_clock)

@@ -144,13 +144,14 @@ class DeviceRunner:
         """See Manager."""
         self._outlet.send(raw, by=by)
 
-    def risk(self, words: str) -> Risk:
-        """What a command may do. Raises CommandError, or ConnectionError without a link."""
+    def risk(self, words: str, text: str = "") -> Risk:
+        """What a command may do, with the file `text`. Raises CommandError, or ConnectionError without a link."""
         if self._driver is not None and is_stop(words, self._driver):
             return Risk()
         if self._driver is None or self._session is None:
             raise self._not_connected()
         try:
+            self._driver.check_file(words, text)
             return self._driver.risk(words)
         except CommandError as error:
             raise CommandError(f"{self._settings.name}: {error}") from None

@@ -129,6 +129,11 @@ class Thcom(Driver[ThcomSettings]):
         does = info.help if info.words.startswith("#") else ""
         return Risk(changes=info.changes, destroys=info.destroys, sets_clock=info.sets_clock, does=does)
 
+    def check_file(self, words: str, text: str) -> None:
+        """See Driver."""
+        if read(words)[0].info.words == "START LIST":
+            jobs.bibs(text)
+
     async def command(self, order: Order) -> Reply:
         """Send a command, and wait for its answer; or do what takes several."""
         host, values = read(order.words)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from console.codecs.thcom_list import ListError, entries
+from console.codecs.thcom_list import Entry, ListError, entries
 from console.codecs.thcom_records import (
     DownloadEnd,
     DownloadStart,
@@ -172,12 +172,17 @@ async def _confirm(timer: "Thcom", order: Order, local: datetime) -> tuple[bool 
 # --- a start list ---
 
 
-async def start_list(timer: "Thcom", order: Order) -> Reply:
-    """Clear the list, add every bib of the file, close it. Each is acknowledged; the list cannot be read back."""
+def bibs(text: str) -> list[Entry]:
+    """The bibs of a start list. Raises CommandError."""
     try:
-        wanted = entries(order.text)
+        return entries(text)
     except ListError as error:
         raise CommandError(f"the start list was not sent: {error}") from None
+
+
+async def start_list(timer: "Thcom", order: Order) -> Reply:
+    """Clear the list, add every bib of the file, close it. Each is acknowledged; the list cannot be read back."""
+    wanted = bibs(order.text)
     added, refused = 0, []
     with _job(timer, order, "#SLR", len(wanted)):
         try:

@@ -205,7 +205,7 @@ class Office:
     async def _command(self, call: m.Command, who: str, console: int) -> m.Result:
         """Have a device carry out a command, once the operator has agreed to what it may do."""
         engine = self._engine
-        risk = engine.manager.risk(call.device, call.words)
+        risk = engine.manager.risk(call.device, call.words, call.text)
         asked = question(call.words, call.device, risk, engine.journal.event.phase, engine.clock)
         if asked and call.yes != call.device:
             wrong = f"{call.yes!r} is not its name. " if call.yes else ""

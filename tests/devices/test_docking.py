@@ -112,6 +112,8 @@ async def test_a_password_is_written_and_kept_nowhere(setting: object, older: bo
 async def test_a_password_that_cannot_be_is_not_sent_and_not_said(bench: Bench, contents: str, why: str) -> None:
     with pytest.raises(CommandError, match=re.escape(why)) as caught:
         await ask(bench.driver, "SET PASSWORD AP1 file", contents)
+    with pytest.raises(CommandError, match=re.escape(why)):
+        bench.driver.check_file("SET PASSWORD AP1 file", contents)
     assert bench.wire.sent == []
     assert not contents or contents not in str(caught.value)
 

@@ -228,12 +228,21 @@ async def test_what_cannot_be_done_leaves_the_station_as_it_was(
         assert not [line for line in desk.desk.sent() if line.startswith("WRITE")]
 
 
+async def test_nobody_is_asked_about_a_list_that_will_not_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with at_work(monkeypatch) as (desk, _):
+        with pytest.raises(CommandError, match=r"ctl: n.csv line 2: '\xdcnal' is not ASCII"):
+            desk.manager.risk("ctl", "WRITE INFO LIST n.csv", "Bo\n\xdcnal\n")
+        with pytest.raises(CommandError, match=r"ctl: n.csv line 1"):
+            desk.manager.risk("ctl", "WRITE CONTROL LIST AGAIN n.csv", "31,soon\n")
+        assert desk.manager.risk("ctl", "WRITE INFO LIST n.csv", "Bo\n").changes
+
+
 async def test_two_lists_do_not_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     async with at_work(monkeypatch) as (desk, _):
-        assert "no punches meanwhile" in desk.manager.risk("ctl", "WRITE INFO LIST n.csv").destroys
+        assert "no punches meanwhile" in desk.manager.risk("ctl", "WRITE INFO LIST n.csv", NAMES).destroys
         working = desk.ordered("WRITE INFO LIST names.csv", NAMES)
         await ready(desk, "INFO BAUER Eva")
-        assert not desk.manager.risk("ctl", "WRITE INFO LIST n.csv").destroys
+        assert not desk.manager.risk("ctl", "WRITE INFO LIST n.csv", NAMES).destroys
         with pytest.raises(CommandError, match=r"WRITE INFO LIST names.csv is under way; STOP ends it"):
             await desk.order("NEXT STATION 31")
         with pytest.raises(CommandError, match="is under way; STOP ends it"):

@@ -329,6 +329,9 @@ async def test_refused_bibs_are_named_by_their_lines(bench: Bench) -> None:
 async def test_a_list_with_mistakes_is_not_sent(bench: Bench) -> None:
     with pytest.raises(CommandError, match="the start list was not sent: line 2: 'x' is no bib"):
         await ask(bench.driver, "START LIST list.csv", "1\nx\n")
+    with pytest.raises(CommandError, match="line 2: 'x' is no bib"):
+        bench.driver.check_file("START LIST list.csv", "1\nx\n")  # before anybody is asked about it
+    bench.driver.check_file("START LIST list.csv", "1\n2\n")
     assert bench.wire.sent == []
 
 
