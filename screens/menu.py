@@ -33,16 +33,15 @@ def lines(commands: Sequence[CommandInfo], width: int, picture: Picture, *, high
         return []
     most = LONG if high else SHORT
     left = width // 2 - 4 if changes else width
-    title = "lower case ASKS"
-    if not changes:
-        return [[(picture.rule(title, width), "rule")], *_block(asks, width, most)]
+    if not changes:  # those of a TIME MACHINE, which neither ask nor set anything
+        return [[(picture.rule("COMMANDS", width), "rule")], *_block(asks, width, most)]
     danger = "CAPITAL CHANGES" + (" (race: name to confirm)" if picture.state.phase is Phase.RACE else "")
     right = width - left - 2
     one = _block(asks, left, most)
     other = _block(changes, right, max(most, len(one)))
     blank: Line = []
     rows = max(len(one), len(other))
-    head = picture.rule(title, left) + ("+" if picture.ascii else "┬") + picture.rule(danger, right + 1)
+    head = picture.rule("lower case ASKS", left) + ("+" if picture.ascii else "┬") + picture.rule(danger, right + 1)
     out: list[Line] = [[(words.fit(head, width), "rule")]]
     for number in range(rows):
         first = one[number] if number < len(one) else blank
