@@ -314,6 +314,11 @@ def _exports(export: argparse.ArgumentParser) -> None:
     skip.add_argument("--peer", metavar="ADDRESS", help="only what waits for this one")
     skip.add_argument("--yes", metavar="EXPORT", default="", help="its name: skip as many as were told")
 
+    forget = verb("forget", "forget", "wait for a client no more that came once and stays away")
+    forget.add_argument("name", metavar="EXPORT")
+    forget.add_argument("peer", metavar="PEER", help="the client, as `export list` has it")
+    forget.add_argument("--yes", metavar="EXPORT", default="", help="its name: what waits for it is never sent")
+
 
 def _relay(relay: argparse.ArgumentParser) -> None:
     """What can be done with a relay."""

@@ -274,6 +274,7 @@ EXPORT_ACTS = {
     "pause": "send nothing until it is resumed",
     "resume": "go on after a pause",
     "skip": "never send what waits (asks first)",
+    "forget": "EXPORT PEER: wait for this client no more (asks first)",
 }
 
 
@@ -294,6 +295,10 @@ async def _export(desk: Desk, args: list[str]) -> Done | str:
             desk.dispatch.renumber(name)
         case "skip":
             desk.dispatch.skip(name, rest or None)
+        case "forget":
+            if not rest:
+                raise CommandError("export forget EXPORT PEER")
+            desk.dispatch.forget(name, rest)
         case _:
             return await desk.client.steer(name, action)
     return ""
@@ -302,7 +307,9 @@ async def _export(desk: Desk, args: list[str]) -> Done | str:
 def _export_words(picture: Picture, args: list[str]) -> Options:
     if len(args) == 1:
         return EXPORT_ACTS
-    return _held_words(picture, args[1:]) if args[0] != "add" and (len(args) == 2 or args[0] == "skip") else {}
+    return (
+        _held_words(picture, args[1:]) if args[0] != "add" and (len(args) == 2 or args[0] in ("skip", "forget")) else {}
+    )
 
 
 async def _its(desk: Desk, args: list[str]) -> str:

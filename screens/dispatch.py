@@ -32,6 +32,7 @@ class Dispatch:
             "e": lambda row: self.setup.edit(row.export),
             "D": lambda row: self.remove(row.export),
             "N": lambda row: self.renumber(row.export),
+            "F": lambda row: self.forget(row.export, row.peer),
         }
 
     def pressed(self, view: View, key: str) -> bool:
@@ -77,6 +78,13 @@ class Dispatch:
     def renumber(self, export: str) -> None:
         """Number its lines from 1 again, after a question."""
         self.agreed(lambda client, yes: client.renumber_export(export, yes=yes), "send all of it again")
+
+    def forget(self, export: str, peer: str) -> None:
+        """Wait for a client no more, after a question."""
+        if peer:
+            self.agreed(lambda client, yes: client.steer(export, "forget", peer=peer, yes=yes), "forget it")
+        else:
+            self._desk.say(f"which client of {export}? Put the cursor on it: a client is forgotten, no export", "warn")
 
     def _held(self, row: Row) -> int:
         export, peer = find(row, self._desk.picture)

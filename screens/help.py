@@ -51,6 +51,7 @@ KEYS = (
         ("h  k", "send what is held, where that can be; or drop it (asks first)"),
         ("n  e  D", "a new export; edit its settings; remove it (asks first)"),
         ("N", "number its lines from 1 again: scoring software has lost what it had (ctp01; asks first)"),
+        ("F", "forget the client under the cursor: it came once, and stays away (asks first)"),
         ("t  R", "tell scoring: what went out and has changed since; the day's report"),
     )),
     ("on the Log tab", (("i", "incidents instead of frames, and back"),)),

@@ -1,4 +1,5 @@
-"""`racedeck export`: which there are, and how they stand; add, change, remove, pause one; skip what waits.
+"""`racedeck export`: which there are, and how they stand; add, change, remove, pause one; skip what waits; forget a
+client.
 
 `racedeck held`: what an export holds back, which only an operator can let go.
 """
@@ -99,6 +100,11 @@ def resume(args: argparse.Namespace) -> int:
 def skip(args: argparse.Namespace) -> int:
     """Never send what waits."""
     return _do(args, lambda client: client.steer(args.name, "skip", peer=args.peer, yes=args.yes))
+
+
+def forget(args: argparse.Namespace) -> int:
+    """Wait for a client no more."""
+    return _do(args, lambda client: client.steer(args.name, "forget", peer=args.peer, yes=args.yes))
 
 
 def held(args: argparse.Namespace) -> int:

@@ -277,9 +277,9 @@ class Client:
         return await self._ask(m.ConnectIts(yes=yes), m.Done)
 
     async def steer(self, export: str, action: str, *, peer: str | None = None, yes: str = "") -> Done:
-        """`pause` or `resume` an export, or `skip` what waits for all its peers, or for one.
+        """`pause` or `resume` an export, `skip` what waits for all its peers, or for one, or `forget` one.
 
-        Raises AskedError before anything is skipped; then say it again with `yes`.
+        Raises AskedError before anything is skipped or forgotten; then say it again with `yes`.
         """
         return await self._ask(m.Steer(export=export, action=action, peer=peer, yes=yes), m.Done)
 

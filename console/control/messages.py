@@ -225,13 +225,14 @@ class RenumberExport(Struct, frozen=True, kw_only=True, tag="renumber export"):
 
 
 class Steer(Struct, frozen=True, kw_only=True, tag="steer"):
-    """Pause or resume an export, or skip what waits. Answered with Done; `skip` with Asks, until there is a `yes`."""
+    """Pause or resume an export, skip what waits, or forget a client that never comes back. Answered with Done; `skip`
+    and `forget` with Asks, until there is a `yes`."""
 
     export: str
     action: str
-    """`pause`, `resume` or `skip`."""
+    """`pause`, `resume`, `skip` or `forget`."""
     peer: str | None = None
-    """Skip only what waits for this one."""
+    """Whom to forget; or: skip only what waits for this one."""
     yes: str = ""
     """The export's name: the operator has been asked. `skip` asks for the name with how far it had counted
     (`name@4187`): what came since is not skipped."""

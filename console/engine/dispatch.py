@@ -1,4 +1,5 @@
-"""What operators ask of exports: held passings, a pause, a skip, things sent again, a look at the conversation."""
+"""What operators ask of exports: held passings, a pause, a skip, a client forgotten, things sent again, a look at the
+conversation."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -35,7 +36,7 @@ class Dispatch:
         return m.Done(text=text)
 
     async def steer(self, call: m.Steer, who: str) -> m.Result:
-        """Pause, resume, or skip to now, once the operator has agreed to what will not be sent."""
+        """Pause and resume; skip to now, or forget a client, once the operator has agreed to what will not be sent."""
         export = self._export(call.export)
         match call.action:
             case "pause":
@@ -46,7 +47,29 @@ class Dispatch:
                 return m.Done(text=f"{call.export} goes on")
             case "skip":
                 return await self._skip(export, call, who)
-        raise ValueError(f"an export can be told to pause, resume or skip, not {call.action!r}")
+            case "forget":
+                return await self._forget(export, call, who)
+        raise ValueError(f"an export can be told to pause, resume, skip or forget, not {call.action!r}")
+
+    async def _forget(self, export: Export[Any], call: m.Steer, who: str) -> m.Result:
+        """A client that never comes back is in no figure any more."""
+        self._known_peer(export, call.peer)
+        found = [one for one in export.state().peers if one.address == call.peer]
+        if not found:
+            raise ValueError("forget whom? name a client of the export")
+        peer, gets = found[0], export.forgettable(found[0].address)
+        if call.yes != call.export:
+            wrong = f"{call.yes!r} is not its name. " if call.yes else ""
+            question = (
+                f"{wrong}Forget {peer.address}? {peer.waiting:,} waiting and {peer.held:,} held passings will never be "
+                "sent to it; what it was sent stays in the report. A client at its address that comes later is a "
+                f"newcomer, and gets {gets}."
+            )
+            return m.Asks(question=question, name=call.export, typed=False)
+        await export.forget(peer.address, who)
+        text = f"{peer.address} is forgotten; never sent to it: {peer.waiting:,} that waited, {peer.held:,} held"
+        self._say(Level.WARNING, call.export, f"{text} ({who})")
+        return m.Done(text=text)
 
     async def _skip(self, export: Export[Any], call: m.Steer, who: str) -> m.Result:
         """What is agreed to is what waited when it was asked about: more may have come since."""

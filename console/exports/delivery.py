@@ -350,6 +350,10 @@ class Account:
         """So many of those that were met wait, by the settings as they are now."""
         self.counts["journaled"] += waiting - self.waiting + self.unmet
 
+    def close(self) -> None:
+        """Nobody will be served by it: what came since is not its concern."""
+        self.unmet, self._unmet_since = 0, None
+
     def join(self, seq: int) -> None:
         """Another row was sent in the stead of this held one: one finisher, counted once."""
         if self._free(seq):

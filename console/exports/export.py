@@ -242,6 +242,18 @@ class Export(ABC, Generic[S]):
         del upto, by, peer
         return 0
 
+    def forgettable(self, peer: str) -> str:
+        """What a client at the address of `peer` gets, in words, that comes after this one was forgotten."""
+        raise ValueError(
+            f"{self.settings.name} cannot forget {peer}: {self.settings.type} has no clients that come and go"
+        )
+
+    async def forget(self, peer: str, by: str) -> None:
+        """Wait for this peer no more, over restarts: it is in no figure of the export, and whoever comes from its
+        address is a newcomer. What waits, or is held, is skipped. Returned when that is safe in the journal."""
+        del by
+        self.forgettable(peer)
+
     async def resend(self, chosen: Selection, by: str, peer: str | None = None) -> str:
         """Send passings once more, to one peer or to all; what became of them, in words."""
         del chosen, by, peer

@@ -15,6 +15,9 @@ SLOW_AFTER = 5.0
 FORMER = "no longer configured: the settings name another"
 """Why a target is not connected."""
 
+FORGOTTEN = "forgotten by "
+"""Why a client is not waited for; whoever said so follows."""
+
 FIGURES = ("journaled", "sent", "tcp", "acked", "waiting", "oldest", "held", "unmapped", "skipped", "resent")
 
 

@@ -12,11 +12,11 @@ from console.exports.breaks import Breaks
 from console.exports.cursors import Cursors
 from console.exports.delivery import Account, Hold, Unmapped
 from console.exports.export import Desk, ExportSettings, Talk
-from console.exports.figures import FORMER
+from console.exports.figures import FORGOTTEN, FORMER
 from console.exports.peer import Peer
 from console.exports.pump import Pump
 from console.exports.reading import read, read_on
-from console.exports.steering import Steering
+from console.exports.steering import Steering, address_of
 from console.exports.tail import Tail
 from console.exports.telling import TellingExport
 from console.model import Cursor, Level, Passing, Selection, Status
@@ -125,20 +125,22 @@ class ServingExport(TellingExport[S]):
             for passing in page:
                 self._take(passing, recalled=True)
             after = page[-1].seq
+        self._steering.load(await self.desk.notes(steering.ACT))
         recalled = await self.desk.notes(unsent.ACT)
         cursors = self.desk.cursors(self.settings.name)
         for cursor in cursors:
-            mine = self.mine(cursor.peer)
-            account = (self._accounts if mine else self._former)[cursor.peer] = self.account(cursor)
+            account = self.account(cursor)
             account.since, account.away = self.now(), "not connected since the start"
             unsent.recall(account, recalled)
-            if mine:
-                await self._judge_anew(account)
+            if by := self._steering.forgotten.get(cursor.peer):
+                self.retire(account, FORGOTTEN + by)
+            elif not self.mine(cursor.peer):
+                self.retire(account, FORMER)
             else:
-                account.away = f"{FORMER}; what came beyond #{cursor.sent} is not in it"
+                self._accounts[cursor.peer] = account
+                await self._judge_anew(account)
         everything = self.settings.newcomers == "all" or not self._accounts
         self._tallied = 0 if everything else min([newest, *(account.met for account in self._accounts.values())])
-        self._steering.load(await self.desk.notes(steering.ACT))
         for leap in self._steering.leaps:
             whose = self._accounts.get(leap.peer) or self._former.get(leap.peer)
             if whose and leap.last <= whose.tcp:  # else a kill came before it was counted: they go out
@@ -161,7 +163,10 @@ class ServingExport(TellingExport[S]):
         """Count what concerns this export, so that absent peers' queues are known without looking for them."""
         while True:
             self._new.clear()
-            batch = await read_on(self.desk.feed, self._tallied)
+            at = self._tallied
+            batch = await read_on(self.desk.feed, at)
+            if self._tallied != at:  # it is to begin again
+                continue
             if not batch:
                 await self._new.wait()
                 continue
@@ -177,8 +182,13 @@ class ServingExport(TellingExport[S]):
             self.desk.changed()
             await asyncio.sleep(0)
 
+    def gets_all(self, *, anew: bool) -> bool:
+        """Whether a newcomer gets what came before it; `anew`: after it was forgotten. Not where nothing may go to an
+        address twice."""
+        return self.settings.newcomers == "all" and (self.repeats or not anew)
+
     def _newcomer(self, address: str) -> Account:
-        start = 0 if self.settings.newcomers == "all" else self.desk.feed.newest
+        start = 0 if self.gets_all(anew=address != address_of(address)) else self.desk.feed.newest
         cursor = Cursor(export=self.settings.name, peer=address, start=start, sent=start, tcp=start)
         devices = self.sources(address) or self._concerned.keys()
         unmet = sum(self._concerned[device] for device in devices) if start == 0 else 0

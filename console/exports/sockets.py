@@ -10,11 +10,12 @@ from typing import ClassVar, TypeVar
 from console.exports.delivery import Account
 from console.exports.dialling import Dialler
 from console.exports.export import Desk, ExportSettings
-from console.exports.figures import figures, peer_state, state_word
+from console.exports.figures import FORGOTTEN, figures, peer_state, state_word
 from console.exports.health import Verdict
 from console.exports.peer import Peer
 from console.exports.pump import Pump
 from console.exports.serving import ServingExport
+from console.exports.steering import address_of
 from console.links.address import parse_address
 from console.links.link import LinkError
 from console.links.listener import Listener, listen
@@ -82,7 +83,7 @@ class SocketExport(ServingExport[S]):
         if self._dialler:
             return address == self._dialler.where
         try:
-            return bool(ip_address(address))
+            return bool(ip_address(address_of(address)))
         except ValueError:
             return False
 
@@ -125,6 +126,38 @@ class SocketExport(ServingExport[S]):
             self._cursors.save(account)
         self._cursors.close()
 
+    # --- what an operator does ---
+
+    def forgettable(self, peer: str) -> str:
+        """What a client at its address gets that comes after it was forgotten. Raises ValueError."""
+        if not self.settings.listen:
+            raise ValueError(
+                f"the settings of {self.settings.name} name {peer}, and it is served whenever it is there: change that "
+                "in the settings, and what it was sent stays in the report"
+            )
+        if self._pumps_of(self._accounts[peer]):
+            raise ValueError(f"{peer} is connected to {self.settings.name}: end it there first")
+        if self.gets_all(anew=True):
+            return "everything from the beginning, also what it had"
+        return "what happens from then on"
+
+    async def forget(self, peer: str, by: str) -> None:
+        """Wait for this client no more."""
+        self.forgettable(peer)
+        account = self._accounts[peer]
+        account.close()
+        self.skip([], peer)
+        self._steering.skip({account: ()}, account.met, by)
+        self._cursors.save(account)
+        del self._accounts[peer]
+        self.retire(account, FORGOTTEN + by)
+        if not self._accounts:  # then the figures are of all there is, and it may not have counted from the beginning
+            self._tallied = 0
+            self._concerned.clear()
+            self._new.set()
+        self.desk.changed()
+        await self._steering.forget(peer, by)
+
     # --- peers (peer.Host) ---
 
     @property
@@ -146,6 +179,7 @@ class SocketExport(ServingExport[S]):
                 self._trouble(Level.WARNING, f"{peer.address} was refused: {self.clients()} clients are connected")
             peer.drop("refused")
             return
+        peer.address = self._steering.called(peer.address)
         account = self._accounts.get(peer.address)
         if account is None:
             account = self._newcomer(peer.address)

@@ -1,12 +1,13 @@
-"""What an operator does with a running export: pause it, skip what waits, have things sent again.
+"""What an operator does with a running export: pause it, skip what waits, forget a client, have things sent again.
 
 Each is journaled as an act, so that a restart knows of it: a pause lasts until somebody ends it; what was skipped as it
-waited is never called sent; sending again begins when it is safe in the journal that it was asked for, is not resumed,
-and that is said.
+waited is never called sent; who was forgotten stays so; sending again begins when it is safe in the journal that it was
+asked for, is not resumed, and that is said.
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 
 from msgspec import Struct, structs
 
@@ -25,6 +26,11 @@ WRITTEN_WITHIN = 5.0
 
 REPLY_WITHIN = 5.0
 """Seconds after which whoever asked to have things sent again is told how far it is; it goes on."""
+
+
+def address_of(peer: str) -> str:
+    """The address of a client by what its account is called."""
+    return peer.partition("#")[0]
 
 
 class Paused(Struct, frozen=True):
@@ -69,6 +75,8 @@ class Steering:
         """It is being journaled that things are to be sent again."""
         self.leaps: list[Leap] = []
         """As it was journaled before the restart."""
+        self.forgotten: dict[str, str] = {}
+        """Client -> who has had it forgotten."""
         self._last = 0
         self._again: list[tuple[str, Wanted]] = []
         """What went out again: to which address (empty: to all)."""
@@ -88,6 +96,8 @@ class Steering:
                 case "skip":
                     first, last, count = (int(body.get(key) or 0) for key in ("first", "last", "count"))
                     self.leaps.append(Leap(str(body["peer"]), first, last, count))
+                case "forget":
+                    self.forgotten[str(body["peer"])] = act.by
                 case "resend":
                     begun[body["id"]] = of_body(body)
                 case "resent":
@@ -150,6 +160,20 @@ class Steering:
         """Journal what was skipped."""
         self._note("skip", by, **structs.asdict(leap))
 
+    # --- forget ---
+
+    def called(self, address: str) -> str:
+        """What the account of a client at this address is called: by a number as well, where one was forgotten."""
+        names = (f"{address}#{number}" if number > 1 else address for number in count(1))
+        return next(name for name in names if name not in self.forgotten)
+
+    async def forget(self, peer: str, by: str) -> None:
+        """This account is nobody's from now on; returned when that is safe in the journal. Raises ValueError, in words,
+        where it is not: then it holds until the engine ends."""
+        self.forgotten[peer] = by
+        words = f"{peer} is forgotten until the engine ends", "forget it again after that"
+        await self._write_ahead(words, by, do="forget", peer=peer)
+
     # --- send again ---
 
     async def resend(self, chosen: Selection, senders: Callable[[], Sequence[Sender]], by: str, peer: str) -> str:
@@ -162,7 +186,8 @@ class Steering:
         self._last = number = max(self._now(), self._last + 1)
         self._beginning = True
         try:
-            await self._write_ahead(by, id=number, peer=peer, **as_body(what))
+            words = "nothing is sent again", "ask again when it is ok"
+            await self._write_ahead(words, by, do="resend", id=number, peer=peer, **as_body(what))
             ready = self._ready(senders, peer)
         except BaseException:
             self._note("resent", by, id=number, peer=peer, last=0, sent=0)
@@ -190,19 +215,19 @@ class Steering:
             raise ValueError(f"{peer or 'nobody'} is{' not' if peer else ''} connected: there is nobody to send it to")
         return ready
 
-    async def _write_ahead(self, by: str, **body: Scalar) -> None:
-        """Have it safe in the journal that these are sent again, before any is: a kill must not leave lines that the
-        journal does not know of. Raises ValueError, in words."""
+    async def _write_ahead(self, words: tuple[str, str], by: str, **body: Scalar) -> None:
+        """Have it safe in the journal what is done. Before anything is sent again, for one: a kill must not leave lines
+        that the journal does not know of. Raises ValueError, in words: how things are then, and what to do."""
         try:
             async with asyncio.timeout(WRITTEN_WITHIN):
-                await self._desk.write_ahead(ACT, {"export": self._name, "do": "resend", **body}, by)
+                await self._desk.write_ahead(ACT, {"export": self._name, **body}, by)
         except TimeoutError:
             why = f"the disk has not taken for {WRITTEN_WITHIN:.0f} s that it was asked for"
         except (JournalFullError, OSError) as error:
             why = str(error)
         else:
             return
-        raise ValueError(f"nothing is sent again: {why}; look at the journal's state, and ask again when it is ok")
+        raise ValueError(f"{words[0]}: {why}; look at the journal's state, and {words[1]}")
 
     async def _see_through(self, number: int, peer: str, what: Wanted, jobs: list[Again], by: str) -> None:
         for job in jobs:

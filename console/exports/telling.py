@@ -23,7 +23,7 @@ class TellingExport(JudgingExport[S]):
         super().__init__(settings, desk, now)
         self._accounts: dict[str, Account] = {}
         self._former: dict[str, Account] = {}
-        """Of targets that the settings name no more: what they were sent stays in the day's reconciliation."""
+        """Of targets that the settings name no more, and of clients that were forgotten."""
         self._filters = Filters(self, desk)
 
     def holds(self) -> dict[str, dict[int, str]]:
@@ -33,8 +33,13 @@ class TellingExport(JudgingExport[S]):
             for account in (*self._accounts.values(), *self._former.values())
         }
 
+    def retire(self, account: Account, why: str) -> None:
+        """What it was sent stays in the day's reconciliation, and that is all."""
+        account.away = f"{why}; what came beyond #{account.met} is not in it"
+        self._former[account.address] = account
+
     def former(self) -> tuple[PeerState, ...]:
-        """What became of targets that the settings name no more."""
+        """What became of targets that the settings name no more, and of clients that were forgotten."""
         return tuple(peer_state(account, ()) for account in self._former.values())
 
     def fate(self, passing: Passing) -> list[tuple[str, str]]:

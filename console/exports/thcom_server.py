@@ -14,6 +14,7 @@ from console.codecs import thcom
 from console.exports.export import Desk
 from console.exports.peer import Peer
 from console.exports.sockets import SocketExport
+from console.exports.steering import address_of
 from console.exports.thcom_format import ImpulseSettings, ThcomFormat
 from console.exports.thcom_memory import Memory
 from console.exports.thcom_talk import Talk
@@ -81,7 +82,7 @@ class ThcomServer(ThcomFormat[ThcomServerSettings], SocketExport[ThcomServerSett
 
     def sources(self, address: str) -> frozenset[str]:
         """Those that the settings name for this client."""
-        return frozenset(self.settings.sources.get(address, ()))
+        return frozenset(self.settings.sources.get(address_of(address), ()))
 
     def clients(self) -> int:
         """As many as the settings say."""

@@ -156,7 +156,8 @@ class ExportState(Struct, frozen=True, kw_only=True):
     resent: int = 0
     peers: tuple[PeerState, ...] = ()
     former: tuple[PeerState, ...] = ()
-    """Those that the settings name no more, with what they were sent; in no figure of the export."""
+    """Those that the settings name no more, or that were forgotten, with what they were sent; in no figure of the
+    export."""
 
 
 class JournalState(Struct, frozen=True, kw_only=True):

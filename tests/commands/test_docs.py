@@ -21,6 +21,6 @@ def test_every_action_of_an_export_is_told(capsys: pytest.CaptureFixture[str]) -
         main(["export", "--help"])
     actions = re.findall(r"^    ([a-z]+) {2,}\S", capsys.readouterr().out, re.MULTILINE)
     (row,) = [line for line in TOLD.splitlines() if line.startswith("| `export ACTION`")]
-    assert len(actions) == 8
+    assert len(actions) == 9
     for action in actions:
         assert f"`{action} EXPORT" in row or f"`{action} [EXPORT" in row

@@ -223,6 +223,25 @@ class Deliveries(RuleBasedStateMachine):
         pump, _ = self.pumps[which % len(self.pumps)]
         pump.again = Again(Wanted(first=first, last=min(first + count - 1, self.feed.newest)))
 
+    @precondition(lambda self: not self.pumps)
+    @rule()
+    def be_forgotten(self) -> None:
+        """And come back as a newcomer, to whom nothing before that counts."""
+        account, newest = self.account, self.feed.newest
+        account.close()
+        for seq in list(account.held):
+            account.skip(seq)
+        account.leap(account.met, ())
+        kept = Account(account.cursor(), tallied=0)
+        for one in (account, kept):
+            assert (one.waiting, len(one.held), one.oldest) == (0, 0, None)
+            counts = one.counts
+            assert one.journaled == counts["sent"] + counts["unmapped"] + counts["skipped"]
+            assert counts["sent"] == counts["tcp"]
+        self.skipped |= set(range(1, newest + 1))
+        self.saved = Cursor(export="e", peer="p#2", start=newest, sent=newest, tcp=newest)
+        self.account = Account(self.saved, tallied=newest)
+
     # --- the engine ---
 
     @rule()

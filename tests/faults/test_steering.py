@@ -9,10 +9,10 @@ import pytest
 from console.control.client import EngineGoneError, RefusedError
 from console.control.messages import Done
 from console.journal.reader import Reader
-from console.model import Selection
+from console.model import Act, Selection
 from console.simulators.port import TcpPort
 from console.simulators.scoring import Scoring
-from tests.exports.desk import deaf
+from tests.exports.desk import Client, deaf
 from tests.faults.rig import (
     Engine,
     Sender,
@@ -166,3 +166,73 @@ async def test_a_mended_timing_point(tmp_path: Path) -> None:
         ran = await one.racedeck("report", "--show", "sent")
         assert ran.status == 0
         assert len([line for line in ran.out.splitlines() if line.startswith("scoring ")]) == 1
+
+
+async def test_a_scanner_is_forgotten_over_a_kill(tmp_path: Path) -> None:
+    """It came once: what waits for it is in no figure any more, what it was sent stays, and it may come again."""
+    port, number, scanner = TcpPort.listen(), free_port(), "127.0.0.2"
+    device, scoring = Sender(port, cp545_line), Scoring(f"127.0.0.1:{number}", retry=0.05)
+    forget = ("export", "forget", "scoring", scanner)
+    async with plugged(port), engine(tmp_path, settings(port, number)) as (one, client), at_work(device, scoring):
+        await until_open(client)
+        came = await Client.connect(f"127.0.0.1:{number}", scanner)
+        await until_state(client, lambda state: len(export(state, "scoring").peers) == 2)
+        device.send(2)
+        await until_state(client, lambda state: all(peer.tcp == 2 for peer in export(state, "scoring").peers))
+        ran = await one.racedeck(*forget)
+        assert (ran.status, "127.0.0.2 is connected to scoring: end it there first" in ran.err) == (6, True)
+        await came.close()
+        # A client that has closed is only found out when something is written to it.
+        device.send(3)
+        await until_state(client, lambda state: not all(peer.connected for peer in export(state, "scoring").peers))
+        device.send(4)
+        await until_state(client, lambda state: export(state, "scoring").waiting >= 4)
+        assert "no peer '10.0.0.1'" in (await one.racedeck("export", "forget", "scoring", "10.0.0.1")).err
+        ran = await one.racedeck(*forget)
+        assert ran.status == 6
+        assert "Forget 127.0.0.2? " in ran.err
+        assert "is a newcomer, and gets what happens from then on." in ran.err
+        assert "add --yes scoring" in ran.err
+        ran = await one.racedeck(*forget, "--yes", "scorign")
+        assert (ran.status, "'scorign' is not its name. Forget 127.0.0.2?" in ran.err) == (6, True)
+        await until_state(client, lambda state: export(state, "scoring").waiting >= 4, "it was not forgotten")
+        with closing(await one.attach(observe=True)) as observer, pytest.raises(RefusedError, match="observ"):
+            await observer.steer("scoring", "forget", peer=scanner, yes="scoring")
+        ran = await one.racedeck(*forget, "--yes", "scoring")
+        assert (ran.status, ran.err.startswith("127.0.0.2 is forgotten; never sent to it: ")) == (0, True), ran.err
+        await one.kill()
+        with closing(await one.start()) as again:
+            await until_open(again)
+            state = await until_state(again, lambda state: export(state, "scoring").tcp == 9, "scoring has all")
+            (left,), (gone,) = export(state, "scoring").peers, export(state, "scoring").former
+            assert (left.address, export(state, "scoring").waiting) == ("127.0.0.1", 0)
+            assert (gone.address, gone.waiting, gone.held) == (scanner, 0, 0)
+            assert (gone.tcp or 0) >= 2
+            assert gone.journaled == gone.sent + gone.skipped
+            assert gone.reason.startswith("forgotten by ")
+
+            back = await Client.connect(f"127.0.0.1:{number}", scanner)
+            state = await until_state(again, lambda state: len(export(state, "scoring").peers) == 2)
+            device.send(1)
+            assert b'"Chip":10,' in await back.message()
+            state = await until_state(
+                again, lambda state: {peer.address: peer.tcp for peer in export(state, "scoring").peers}[f"{scanner}#2"]
+            )
+            (anew,) = [peer for peer in export(state, "scoring").peers if peer.address == f"{scanner}#2"]
+            assert (anew.journaled, anew.sent, anew.tcp, anew.waiting) == (1, 1, 1, 0)
+            assert export(state, "scoring").former == (gone,)
+            assert (await one.racedeck("report")).status == 0, "it adds up"
+            told = [
+                (peer, count) for _, peer, figure, count, _ in (await again.sheet("", "report")).rows if figure == "tcp"
+            ]
+            assert (scanner, str(gone.tcp)) in told
+            assert (f"{scanner}#2", "1") in told
+            acts = [act for act in await journaled(one) if act.body.get("do") == "forget"]
+            assert [(act.body["peer"], bool(act.by)) for act in acts] == [(scanner, True)]
+            await back.close()
+
+
+async def journaled(one: Engine) -> list[Act]:
+    """Every act of operators about exports."""
+    with closing(Reader(one.files)) as reader:
+        return [act for act in reader.acts(after=0, limit=1000) if act.word == "export"]

@@ -467,6 +467,8 @@ class FakeEngine:
         match call:
             case m.Steer(action="skip") if call.yes != name:
                 return m.Asks(question="14 passings wait and will never be sent. Skip them?", name=name, typed=False)
+            case m.Steer(action="forget", peer=peer) if call.yes != name:
+                return m.Asks(question=f"Forget {peer}? It is a newcomer then.", name=name, typed=False)
             case m.RemoveExport() if call.yes != name:
                 return m.Asks(
                     question=f"A race is running, and 1 client is connected to {name}.", name=name, typed=True

@@ -288,6 +288,29 @@ async def test_to_number_anew_asks_for_the_name(socket: Path, keys: list[str]) -
         assert last(console) == m.RenumberExport(name="raceday", yes="raceday")
 
 
+@pytest.mark.parametrize("keys", [["F"], [":", *"export forget raceday 192.168.1.20", "enter"]])
+async def test_a_client_is_forgotten_after_a_question(socket: Path, keys: list[str]) -> None:
+    wanted = m.Steer(export="raceday", action="forget", peer="192.168.1.20", yes="raceday")
+    async with console_on(socket) as console:
+        await console.press("x", "down", *keys)
+        await console.sees("!! Forget 192.168.1.20?", "y forgets it, anything else drops it:")
+        await console.press("n")
+        await console.sees("dropped; nothing was changed")
+        assert wanted not in changes(console.engine)
+        await console.press(*keys)
+        await console.sees("y forgets it")
+        await console.press("y")
+        await console.sees("raceday: Steer done")
+        assert last(console) == wanted
+
+
+async def test_an_export_is_not_forgotten(socket: Path) -> None:
+    async with console_on(socket) as console:
+        await console.press("x", "F")
+        await console.sees("which client of raceday? Put the cursor on it")
+        assert not changes(console.engine)
+
+
 async def test_a_new_export_is_asked_for_step_by_step(socket: Path) -> None:
     async with console_on(socket) as console:
         await console.press("x", "n")
@@ -388,7 +411,8 @@ async def test_exports_on_the_command_line(socket: Path) -> None:
             await console.press("escape")
         for typed, said in (
             ("pause nothing", "pause EXPORT; exports: raceday software its"),
-            ("export", "export add|set|remove|renumber|pause|resume|skip EXPORT ..."),
+            ("export", "export add|set|remove|renumber|pause|resume|skip|forget EXPORT ..."),
+            ("export forget raceday", "export forget EXPORT PEER"),
             ("export set its x", "'x': write KEY=VALUE"),
             ("resend its", "send what again? 4187"),
         ):
