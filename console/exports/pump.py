@@ -65,6 +65,11 @@ class Pump:
         self._feed = feed
         self._next_document = 0.0
 
+    @property
+    def target(self) -> str:
+        """Under which address it is accounted."""
+        return self.account.address
+
     async def run(self, overlap: float) -> None:
         """Serve until cancelled, from where the account is less `overlap` seconds."""
         self.flight.position = await self._resume_from(overlap)

@@ -88,6 +88,10 @@ class Sender(Protocol):
     stir: asyncio.Event
     """To be set when there is something to do."""
 
+    @property
+    def target(self) -> str:
+        """Under which address it is accounted."""
+
 
 def in_words(all_of_it: list[Again]) -> str:
     """`212 sent again, 3 held, 1 not for this export`: over all connections."""

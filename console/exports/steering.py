@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 
-from msgspec import Struct, structs
+from msgspec import Struct, json, structs
 
 from console.exports.delivery import Account
 from console.exports.export import Desk
@@ -79,7 +79,7 @@ class Steering:
         """Client -> who has had it forgotten."""
         self._last = 0
         self._again: list[tuple[str, Wanted]] = []
-        """What went out again: to which address (empty: to all)."""
+        """What went out again: to which address (empty: to all, as an older version has it)."""
 
     def load(self, acts: Iterable[Act]) -> None:
         """Take in what was done before the restart."""
@@ -101,8 +101,9 @@ class Steering:
                 case "resend":
                     begun[body["id"]] = of_body(body)
                 case "resent":
-                    if (what := begun.pop(body["id"], None)) and (upto := int(body["last"] or 0)) >= what.first:
-                        self._remember(str(body["peer"]), what, upto)
+                    if what := begun.pop(body["id"], None):
+                        told = {str(body["peer"]): int(body["last"] or 0)}  # all that an older version told
+                        self._remember(what, json.decode(str(body["to"])) if "to" in body else told)
         if self.paused:
             self.go.clear()
         for number, what in begun.items():
@@ -198,7 +199,10 @@ class Steering:
         for sender, job in zip(ready, jobs, strict=True):
             sender.again = job
             sender.stir.set()
-        task = asyncio.create_task(self._see_through(number, peer, what, jobs, by), name=f"{self._name} resends")
+        targets = [sender.target for sender in ready]
+        task = asyncio.create_task(
+            self._see_through(number, peer, what, jobs, targets, by), name=f"{self._name} resends"
+        )
         self._resends[task] = jobs
         task.add_done_callback(self._resends.pop)
         await asyncio.wait([task], timeout=REPLY_WITHIN)
@@ -229,12 +233,17 @@ class Steering:
             return
         raise ValueError(f"{words[0]}: {why}; look at the journal's state, and {words[1]}")
 
-    async def _see_through(self, number: int, peer: str, what: Wanted, jobs: list[Again], by: str) -> None:
+    async def _see_through(
+        self, number: int, peer: str, what: Wanted, jobs: list[Again], targets: list[str], by: str
+    ) -> None:
         for job in jobs:
             await job.over.wait()
-        upto = max(job.at for job in jobs)
-        self._remember(peer, what, upto)
-        self._note("resent", by, id=number, peer=peer, last=upto, sent=sum(job.counts["sent"] for job in jobs))
+        upto, sent = max(job.at for job in jobs), sum(job.counts["sent"] for job in jobs)
+        reached: dict[str, int] = {}
+        for target, job in zip(targets, jobs, strict=True):
+            reached[target] = max(job.at, reached.get(target, 0))
+        self._remember(what, reached)
+        self._note("resent", by, id=number, peer=peer, last=upto, sent=sent, to=json.encode(reached).decode())
         early = sorted({job.ended for job in jobs if job.ended})
         ended = "".join(f"; ended early at #{upto}: {why}" for why in early)
         level = Level.WARNING if early else Level.NOTE
@@ -254,8 +263,9 @@ class Steering:
             for job in jobs:
                 job.end(why)
 
-    def _remember(self, peer: str, what: Wanted, upto: int) -> None:
-        self._again.append((peer, what.up_to(upto)))
+    def _remember(self, what: Wanted, reached: Mapping[str, int]) -> None:
+        """`reached`: how far it went out to each address, which others that come later have not got."""
+        self._again += [(target, what.up_to(upto)) for target, upto in reached.items() if upto >= what.first]
 
     def _note(self, do: str, by: str, **body: Scalar) -> None:
         self._desk.note(ACT, {"export": self._name, "do": do, **body}, by)

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from console.codecs import thcom
 from console.exports.resend import Wanted
@@ -347,6 +348,33 @@ async def test_to_one_peer_what_came_before_it() -> None:
         await until(lambda: [peer.resent for peer in export.state().peers if peer.address == "127.0.0.2"] == [3])
         await one.close()
         await other.close()
+
+
+async def test_to_all_is_to_those_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody who comes later is said to have got it, nor one that was away; nor after a restart."""
+    desk = MemoryDesk()
+    desk.save(_cursor("127.0.0.9"))
+    (old, *_) = desk.add(3)
+    export = make(desk)
+    async with running(export) as where:
+        one = await joined(desk, where)
+        assert await export.resend(Selection(), "anna") == "3 sent again"
+        assert await chips(one, 3) == [1, 2, 3]
+        late = await joined(desk, where, "127.0.0.2")
+        wanted = {"127.0.0.9": "tcp", "127.0.0.1": "sent: again", "127.0.0.2": "came before this client"}
+        assert dict(export.fate(old)) == wanted
+        await one.close()
+        await late.close()
+    async with running(again := make(desk)):
+        assert dict(again.fate(old)) == wanted
+    # An older version told to whom it was asked for, and not to whom it went.
+    monkeypatch.setattr(desk, "noted", [structs.replace(act, body=_without_to(act.body)) for act in desk.noted])
+    async with running(older := make(desk)):
+        assert dict(older.fate(old))["127.0.0.1"] == "sent: again"
+
+
+def _without_to(body: dict[str, Scalar]) -> dict[str, Scalar]:
+    return {key: value for key, value in body.items() if key != "to"}
 
 
 def _cursor(peer: str) -> Cursor:
