@@ -45,6 +45,8 @@ class ServingExport(TellingExport[S]):
 
     def __init__(self, settings: S, desk: Desk, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
+        self._born = desk.feed.newest
+        """Passings up to this one were there before it; what comes while it reads what it must know is for its target."""
         self._pumps: dict[Peer, tuple[Pump, asyncio.Task[None]]] = {}
         self._cursors = Cursors(desk)
         self._tallied = 0
@@ -119,7 +121,6 @@ class ServingExport(TellingExport[S]):
         return True
 
     async def _load(self) -> None:
-        newest = self.desk.feed.newest
         after = 0
         while page := await self.desk.page(after=after, statuses=(Status.EDITED,)):
             for passing in page:
@@ -140,7 +141,7 @@ class ServingExport(TellingExport[S]):
                 self._accounts[cursor.peer] = account
                 await self._judge_anew(account)
         everything = self.settings.newcomers == "all" or not self._accounts
-        self._tallied = 0 if everything else min([newest, *(account.met for account in self._accounts.values())])
+        self._tallied = 0 if everything else min([self._born, *(account.met for account in self._accounts.values())])
         for leap in self._steering.leaps:
             whose = self._accounts.get(leap.peer) or self._former.get(leap.peer)
             if whose and leap.last <= whose.tcp:  # else a kill came before it was counted: they go out
@@ -187,8 +188,9 @@ class ServingExport(TellingExport[S]):
         address twice."""
         return self.settings.newcomers == "all" and (self.repeats or not anew)
 
-    def _newcomer(self, address: str) -> Account:
-        start = 0 if self.gets_all(anew=address != address_of(address)) else self.desk.feed.newest
+    def _newcomer(self, address: str, newest: int) -> Account:
+        """The account of a peer that has none. It gets what comes beyond `newest`, or everything."""
+        start = 0 if self.gets_all(anew=address != address_of(address)) else newest
         cursor = Cursor(export=self.settings.name, peer=address, start=start, sent=start, tcp=start)
         devices = self.sources(address) or self._concerned.keys()
         unmet = sum(self._concerned[device] for device in devices) if start == 0 else 0

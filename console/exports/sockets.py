@@ -72,7 +72,7 @@ class SocketExport(ServingExport[S]):
     async def begin(self) -> None:
         """What comes before the target can be reached is for it, too."""
         if self._dialler and self._dialler.where not in self._accounts:
-            self._newcomer(self._dialler.where)
+            self._newcomer(self._dialler.where, self._born)
 
     async def reach(self) -> None:
         """Connect, or listen."""
@@ -182,7 +182,7 @@ class SocketExport(ServingExport[S]):
         peer.address = self._steering.called(peer.address)
         account = self._accounts.get(peer.address)
         if account is None:
-            account = self._newcomer(peer.address)
+            account = self._newcomer(peer.address, self.desk.feed.newest)
             self._trouble(Level.NOTE, f"new client {peer.address}")
         pump = self.pump(account, peer)
         task = asyncio.create_task(pump.run(self.overlap), name=f"{self.settings.name} to {peer.address}")

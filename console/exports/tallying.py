@@ -37,6 +37,8 @@ class TallyingExport(Export[S]):
     def __init__(self, settings: S, desk: Records, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
         self.records = desk
+        self._born = desk.newest()
+        """What was there before the export."""
         self.place = 0
         """Every counted row up to this one was dealt with."""
         self.aside_place = 0
@@ -105,9 +107,8 @@ class TallyingExport(Export[S]):
             self.resent = self.marks.pop("resent", 0)
             self.marks = {name: count for name, count in self.marks.items() if name not in ("journaled", "skipped")}
         elif self.settings.newcomers == "live":
-            newest = self.records.newest()
-            self._start = self.place = getattr(newest, self.counted)
-            self.aside_place = getattr(newest, self.aside) if self.aside else 0
+            self._start = self.place = getattr(self._born, self.counted)
+            self.aside_place = getattr(self._born, self.aside) if self.aside else 0
         passed = self._recall_leaps()
         self._seen, self._concerned, self._since = self.place, self._taken + passed, self.now()
         self.save()

@@ -91,6 +91,8 @@ class Downlink(Export[DownlinkSettings]):
     def __init__(self, settings: DownlinkSettings, desk: LinkRecords, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
         self._records = desk
+        self._born = desk.newest().frames
+        """Frames up to this one were there before the export."""
         self._start = self._place = 0
         """Frames up to these were never meant for it; were dealt with."""
         self._held: dict[int, None] = {}
@@ -148,7 +150,7 @@ class Downlink(Export[DownlinkSettings]):
         name, device = self.settings.name, self.settings.device
         cursor = next((one for one in self.desk.cursors(name) if one.peer == device), None)
         if cursor is None:
-            self._start = self._place = self._records.newest().frames
+            self._start = self._place = self._born
         else:
             self._start, self._place, self._held = cursor.start, cursor.sent, dict.fromkeys(cursor.held)
             self._written, self._skipped = cursor.counts.get("sent", 0), dict.fromkeys(cursor.settled)

@@ -111,7 +111,7 @@ class Uplink(ThcomFormat[UplinkSettings], SocketExport[UplinkSettings]):
         """What comes before the server can be reached is for it, too."""
         for device in self.settings.serials:
             if device not in self._accounts:
-                self._newcomer(device)
+                self._newcomer(device, self._born)
 
     async def reach(self) -> None:
         """Keep all devices linked up."""

@@ -116,6 +116,18 @@ async def test_it_connects_and_delivers_what_came_before() -> None:
     await program.end()
 
 
+async def test_what_comes_while_it_reads_what_it_must_know_is_for_the_target() -> None:
+    desk, program = MemoryDesk(), Program()
+    desk.add(2)  # before there was the export
+    export = make(desk, await program.listen())
+    desk.add(3)
+    async with at_work(export):
+        await until(lambda: export.state().tcp == 3)
+        assert program.chips == [3, 4, 5]
+        assert (export.state().journaled, export.state().waiting) == (3, 0)
+    await program.end()
+
+
 async def test_refused_is_said_once_and_what_to_check() -> None:
     desk, program = MemoryDesk(), Program()
     where = await program.listen()

@@ -299,6 +299,15 @@ def figures(export: TapeExport) -> tuple[int, int, int, int, int]:
     return peer.journaled, peer.sent, peer.waiting, peer.skipped, peer.resent
 
 
+async def test_what_comes_before_it_is_at_work_is_printed(tmp_path: Path) -> None:
+    desk, printer = RecordsDesk(tmp_path), Printer(tmp_path)
+    desk.add(2)  # before there was the tape
+    export = make(desk, printer=printer.command)
+    desk.add(3)
+    async with at_work(export):
+        await until(lambda: bibs(printer.lines()) == [3, 4, 5])
+
+
 async def test_a_torn_tape_is_printed_again(tmp_path: Path) -> None:
     desk, printer = RecordsDesk(tmp_path), Printer(tmp_path)
     async with at_work(make(desk, printer=printer.command)) as export:

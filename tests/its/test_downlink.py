@@ -103,6 +103,15 @@ async def test_times_and_results_of_others_are_written(desk: LinkDesk) -> None:
         assert (peer.journaled, peer.sent, peer.tcp, peer.connected) == (2, 2, None, True)
 
 
+async def test_what_comes_before_it_is_at_work_is_for_the_timer(desk: LinkDesk) -> None:
+    one = Downlink(WIRED, desk, desk.now)
+    desk.come(TN)
+    task = asyncio.create_task(one.run())
+    await until(lambda: desk.timer.got == [TN])
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_nobody_far_away_commands_a_timer(desk: LinkDesk) -> None:
     async with at_work(desk):
         for data in ("#WC 005", "#PL hello", "AK C", "SN 00084 CP545 VB10", "PW secret", "UN x", "ID 00084"):

@@ -1,11 +1,12 @@
 """The log file looks as the guide's does."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 from console.codecs.thcom_link import extended
 from console.its.log import LogFile, LogSettings
 from console.model import SECOND, Direction, Frame, Incident, Level
-from tests.exports.desk import MemoryDesk
+from tests.exports.sinks import RecordsDesk
 
 SETTINGS = LogSettings(
     name="its-log",
@@ -58,9 +59,9 @@ ROWS = [
 
 
 def log() -> LogFile:
-    desk = MemoryDesk()
+    desk = RecordsDesk(Path("."))
     desk.zone = UTC
-    return LogFile(SETTINGS, desk, desk.now)  # type: ignore[arg-type]
+    return LogFile(SETTINGS, desk, desk.now)
 
 
 def test_rows() -> None:
