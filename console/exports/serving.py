@@ -46,7 +46,7 @@ class ServingExport(TellingExport[S]):
     def __init__(self, settings: S, desk: Desk, now: Callable[[], int]) -> None:
         super().__init__(settings, desk, now)
         self._born = desk.feed.newest
-        """Passings up to this one were there before it; what comes while it reads what it must know is for its target."""
+        """Passings up to this one were there before it; what comes while it gets ready is for its target."""
         self._pumps: dict[Peer, tuple[Pump, asyncio.Task[None]]] = {}
         self._cursors = Cursors(desk)
         self._tallied = 0
