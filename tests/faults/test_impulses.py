@@ -100,8 +100,10 @@ async def _journaled(client: Client, device: str, number: int) -> bool:
 
 
 def _drained(state: EngineState) -> bool:
+    """All that is in the journal was handed over, or is held."""
     one = export(state, "software")
-    return one.waiting == 0 and one.journaled == one.sent + one.held == (one.tcp or 0) + one.held
+    done = one.journaled == state.journal.passings and one.waiting == 0
+    return done and one.journaled == one.sent + one.held == (one.tcp or 0) + one.held
 
 
 async def _misuse(engine: Engine, software: Visits, port: int, chance: random.Random) -> None:
