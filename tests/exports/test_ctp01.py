@@ -696,8 +696,8 @@ async def test_between_lines_with_a_gap_the_server_is_answered_and_a_pause_holds
         assert balanced(export)
 
 
-async def test_what_was_skipped_while_the_server_took_nothing_stays_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines were ready, and waited for room in the kernel."""
+def full_kernel(monkeypatch: pytest.MonkeyPatch) -> tuple[asyncio.Event, asyncio.Event]:
+    """Lines wait for room in the kernel: set when they do; to be set for them to go out."""
     asked, free = asyncio.Event(), asyncio.Event()
     room = Peer.room
 
@@ -708,6 +708,12 @@ async def test_what_was_skipped_while_the_server_took_nothing_stays_unwritten(mo
         await room(self, size)
 
     monkeypatch.setattr(Peer, "room", full)
+    return asked, free
+
+
+async def test_what_was_skipped_while_the_server_took_nothing_stays_unwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines were ready, and waited for room in the kernel."""
+    asked, free = full_kernel(monkeypatch)
     desk = MemoryDesk()
     async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
         desk.add(100)
@@ -878,16 +884,7 @@ async def test_what_waits_for_its_number_is_skipped_when_it_has_it(monkeypatch: 
 
 
 async def test_only_what_was_skipped_is_left_out_of_lines_that_were_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, free = asyncio.Event(), asyncio.Event()
-    room = Peer.room
-
-    async def full(self: Peer, size: int) -> None:
-        if size > 1000:
-            asked.set()
-            await free.wait()
-        await room(self, size)
-
-    monkeypatch.setattr(Peer, "room", full)
+    asked, free = full_kernel(monkeypatch)
     desk = MemoryDesk()
     desk.add(100)
     async with serving(options=PUSH) as server, exporting(desk, server.port) as export:
